@@ -1,0 +1,117 @@
+"""The compiled part of zarrc: a table of kernels and how they are built.
+
+Environment
+-----------
+ZARRC_DEBUG=1
+    Bounds checks, assertions and debug symbols; no optimisation.
+ZARRC_SANITIZE=address,undefined
+    Build with these sanitizers (implies debug symbols).
+ZARRC_SYSTEM_LIBS=1
+    Link the system's blosc, zstd, lz4 and zlib, found by pkg-config, instead
+    of the static archive that the `blosc` wheel installs.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from importlib.metadata import files
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("ZARRC_DEBUG") == "1"
+SANITIZE = os.environ.get("ZARRC_SANITIZE", "")
+SYSTEM_LIBS = os.environ.get("ZARRC_SYSTEM_LIBS") == "1"
+
+# kernel: the library of the archive that it calls, as pkg-config names it
+KERNELS = {
+    "codec": None,
+    "pool": None,
+    "copying": None,
+    "projection": None,
+    "files": None,
+    "pipeline": None,
+    "filters": None,
+    "checksums": None,
+    "blosc": "blosc",
+    "zstd": "libzstd",
+    "lz4": "liblz4",
+    "deflate": "zlib",
+}
+
+DIRECTIVES = {
+    "language_level": "3",
+    "freethreading_compatible": True,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "nonecheck": DEBUG,
+    "embedsignature": True,
+    "embedsignature.format": "python",
+    "binding": False,
+}
+
+
+def common_options():
+    """Compiler and linker flags that every kernel gets."""
+    compile_args = ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wno-unused-function"]
+    compile_args += ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3", "-g0"]
+    link_args = []
+    if SANITIZE:
+        compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+        link_args += [f"-fsanitize={SANITIZE}"]
+    return {"extra_compile_args": compile_args, "extra_link_args": link_args}
+
+
+def archive():
+    """Return the paths of `libblosc.a` and of the folder of `blosc.h` in the blosc wheel."""
+    found = {path.name: path.locate() for path in files("blosc") or () if path.name in ("libblosc.a", "blosc.h")}
+    if len(found) != 2:
+        sys.exit(
+            "zarrc is built with the package blosc, whose wheel installs libblosc.a and blosc.h: "
+            "'pip install .' gets it; without isolation, 'pip install blosc' first, "
+            "or set ZARRC_SYSTEM_LIBS=1 to use the system's libraries"
+        )
+    return os.path.abspath(found["libblosc.a"]), os.path.dirname(os.path.abspath(found["blosc.h"]))
+
+
+def pkg_config(flag, library):
+    return shlex.split(subprocess.check_output(["pkg-config", flag, library], text=True))
+
+
+def link(options, library):
+    """Add what `library` needs to the options of one kernel."""
+    if SYSTEM_LIBS:
+        options["extra_compile_args"] += pkg_config("--cflags", library)
+        options["extra_link_args"] += pkg_config("--libs", library)
+        return
+    library_path, include = archive()
+    options["include_dirs"] = [include]
+    options["extra_objects"] = [library_path]
+    options["depends"] = [library_path]
+    if sys.platform.startswith("linux"):
+        options["extra_link_args"] += ["-Wl,--exclude-libs,ALL"]
+    options["extra_link_args"] += ["-lpthread"]
+
+
+def extension(kernel, library):
+    options = common_options()
+    if library is not None:
+        link(options, library)
+    return Extension(f"zarrc.kernels.{kernel}", [f"zarrc/kernels/{kernel}.pyx"], language="c++", **options)
+
+
+def extensions():
+    present = {k: v for k, v in KERNELS.items() if os.path.exists(f"zarrc/kernels/{k}.pyx")}
+    return cythonize(
+        [extension(*item) for item in present.items()],
+        compiler_directives=DIRECTIVES,
+        build_dir="build/cython",
+        emit_linenums=DEBUG,
+        nthreads=os.cpu_count() or 1,
+    )
+
+
+setup(ext_modules=extensions())

@@ -1,0 +1,145 @@
+"""Every exception that zarrc raises of its own.
+
+Each is also a built-in kind, so that callers can catch either::
+
+    ZarrcError
+    ├── MetadataError (ValueError)              a document that cannot be understood
+    │   ├── UnknownCodecError                   a codec that nobody registered
+    │   └── UnknownDataTypeError                a data type that is not supported
+    ├── BadCompressorError (ValueError)
+    ├── CodecError (RuntimeError, ValueError)   bytes that cannot be encoded or decoded
+    │   └── ChecksumError
+    ├── ContainsArrayError, ContainsGroupError (ValueError)
+    ├── NodeNotFoundError (ValueError, FileNotFoundError)
+    │   ├── ArrayNotFoundError
+    │   ├── GroupNotFoundError
+    │   └── PathNotFoundError
+    ├── ChunkNotFoundError (LookupError)
+    ├── ReadOnlyError (PermissionError)
+    ├── CopyError (RuntimeError)
+    └── BoundsCheckError, NegativeStepError, VindexInvalidSelectionError (IndexError)
+
+Only ``KeyError`` from a store means "no such key"; errors of the operating
+system are raised as the ``OSError`` they are, with the path.
+"""
+
+from __future__ import annotations
+
+
+class ZarrcError(Exception):
+    """Root of zarrc's own exceptions."""
+
+
+class MetadataError(ZarrcError, ValueError):
+    """A metadata document is missing, malformed or contradicts itself."""
+
+
+class UnknownCodecError(MetadataError):
+    """A codec is named that is not registered."""
+
+
+class UnknownDataTypeError(MetadataError):
+    """A data type is named that is not supported."""
+
+
+class BadCompressorError(ZarrcError, ValueError):
+    """An object given as compressor is not a codec."""
+
+    def __init__(self, compressor: object) -> None:
+        super().__init__(f"bad compressor; expected Codec object, found {compressor!r}")
+
+
+class CodecError(ZarrcError, RuntimeError, ValueError):
+    """Bytes could not be encoded or decoded.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    codec, direction, key : str, optional
+        The codec's name, ``"encode"`` or ``"decode"``, and the chunk's key.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        codec: str | None = None,
+        direction: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.codec = codec
+        self.direction = direction
+        self.key = key
+
+
+class ChecksumError(CodecError):
+    """Stored bytes do not match their checksum."""
+
+
+class ContainsArrayError(ZarrcError, ValueError):
+    """An array stands where something else was to be made."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"path {path!r} contains an array")
+
+
+class ContainsGroupError(ZarrcError, ValueError):
+    """A group stands where something else was to be made."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"path {path!r} contains a group")
+
+
+class NodeNotFoundError(ZarrcError, ValueError, FileNotFoundError):
+    """Neither an array nor a group was found."""
+
+    _what = "nothing"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{self._what} found at path {path!r}")
+
+
+class ArrayNotFoundError(NodeNotFoundError):
+    """No array was found."""
+
+    def __init__(self, path: str) -> None:
+        Exception.__init__(self, f"array not found at path {path!r}")
+
+
+class GroupNotFoundError(NodeNotFoundError):
+    """No group was found."""
+
+    def __init__(self, path: str) -> None:
+        Exception.__init__(self, f"group not found at path {path!r}")
+
+
+class PathNotFoundError(NodeNotFoundError):
+    """Nothing was found at a path."""
+
+
+class ChunkNotFoundError(ZarrcError, LookupError):
+    """A chunk is absent and ``fill_missing_chunks`` is off."""
+
+
+class ReadOnlyError(ZarrcError, PermissionError):
+    """A write was asked of a read-only object."""
+
+    def __init__(self, message: str = "object is read-only") -> None:
+        super().__init__(message)
+
+
+class CopyError(ZarrcError, RuntimeError):
+    """A copy would overwrite something, or cannot be made."""
+
+
+class BoundsCheckError(ZarrcError, IndexError):
+    """An index is outside of its axis."""
+
+
+class NegativeStepError(ZarrcError, IndexError):
+    """A slice's step is negative where only positive ones are allowed."""
+
+
+class VindexInvalidSelectionError(ZarrcError, IndexError):
+    """A selection cannot be used with ``vindex``."""

@@ -1,0 +1,17 @@
+"""Compiled work on chunks, done with the GIL released.
+
+The layers, from the top::
+
+    pipeline     a plan's chunks between a store and NumPy memory
+      ├── projection   selections to plans: which part of which chunk
+      ├── files        chunk files: keys formatted, read, written, renamed
+      ├── copying      strided N-d gather and scatter, fill, empty test
+      ├── pool         the process's threads, and the locks of chunk keys
+      └── codec        what a compiled codec is; one module per C library
+            ├── blosc  zstd  lz4  deflate
+            └── filters  checksums
+
+Inner functions are ``noexcept nogil``, take C types and return a ``Status``;
+functions that Python calls check arguments, hold buffers and raise.
+Nothing here knows a Python class of another room, ``errors`` aside.
+"""

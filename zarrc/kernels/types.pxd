@@ -1,0 +1,69 @@
+# The types that kernels share.
+
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free
+from posix.stdlib cimport posix_memalign
+
+ctypedef int64_t index_t
+
+# What an inner function says. Everything but OK ends the chunk's work.
+ctypedef enum Status:
+    OK = 0
+    CORRUPT         # the library refused its input; Failure.code is its code
+    TOO_LARGE       # more bytes than the metadata allow
+    WRONG_SIZE      # another number of bytes than the metadata say
+    CHECKSUM        # stored and computed checksum differ
+    NO_MEMORY
+    SYSTEM          # Failure.code is an errno
+    PYTHON          # a Python exception was set aside
+    ENCODING        # the library could not encode
+    INTERRUPTED     # a signal handler raised
+
+
+# Memory that a stage writes to. `data` belongs to whoever made the buffer:
+# with `growable` it is owned by the buffer and may be replaced by `reserve`,
+# else it is somebody's memory of exactly `capacity` bytes.
+ctypedef struct Buffer:
+    char* data
+    size_t nbytes       # how many bytes hold a result
+    size_t capacity
+    size_t limit        # never make it larger than this (decoding)
+    bint growable
+
+
+cdef inline Status reserve(Buffer* buffer, size_t nbytes) noexcept nogil:
+    """Make room for `nbytes`; what the buffer held is lost when it must move."""
+    cdef void* fresh = NULL
+    cdef size_t rounded
+    if nbytes <= buffer.capacity:
+        return OK
+    if not buffer.growable or nbytes > buffer.limit:
+        return TOO_LARGE
+    # whole pages and a little more: chunks of nearly one size need no second call
+    rounded = (nbytes + (nbytes >> 4) + 4095) & ~<size_t> 4095
+    if posix_memalign(&fresh, 64, rounded) != 0:
+        return NO_MEMORY
+    free(buffer.data)
+    buffer.data = <char*> fresh
+    buffer.capacity = rounded
+    return OK
+
+
+# One step of a codec chain. `src` is never `out.data`, but for `in_place` stages.
+ctypedef Status (*Transform)(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil
+
+# Decode `nbytes` decoded bytes from byte `start` into dst (blosc can).
+ctypedef Status (*DecodeRange)(
+    const void* params, const char* src, size_t src_nbytes,
+    size_t start, size_t nbytes, char* dst, int* code
+) noexcept nogil
+
+ctypedef struct Stage:
+    Transform encode
+    Transform decode
+    DecodeRange decode_range    # NULL: a part costs as much as the whole
+    const void* params          # belongs to the Codec object
+    bint in_place               # may work with src == out.data
+    bint keeps_size             # encoded and decoded sizes are equal
