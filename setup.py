@@ -3,14 +3,15 @@
 Environment
 -----------
 ZARRC_DEBUG=1
-    Bounds checks, assertions and debug symbols; no optimisation.
+    Bounds checks, assertions and debug symbols; little optimisation.
 ZARRC_SANITIZE=address,undefined
-    Build with these sanitizers (implies debug symbols).
+    Build with these sanitizers (implies debug symbols); a finding ends the process.
 ZARRC_SYSTEM_LIBS=1
     Link the system's blosc, zstd, lz4 and zlib, found by pkg-config, instead
     of the static archive that the `blosc` wheel installs.
 """
 
+import glob
 import os
 import shlex
 import subprocess
@@ -23,6 +24,10 @@ from setuptools import Extension, setup
 DEBUG = os.environ.get("ZARRC_DEBUG") == "1"
 SANITIZE = os.environ.get("ZARRC_SANITIZE", "")
 SYSTEM_LIBS = os.environ.get("ZARRC_SYSTEM_LIBS") == "1"
+JOBS = os.cpu_count() or 1
+
+VARIANT = ["debug" if DEBUG else "release", "system" if SYSTEM_LIBS else "", *SANITIZE.split(",")]
+BUILD = os.path.join("build", "-".join(filter(None, VARIANT)))
 
 # kernel: the library of the archive that it calls, as pkg-config names it
 KERNELS = {
@@ -57,12 +62,20 @@ DIRECTIVES = {
 def common_options():
     """Compiler and linker flags that every kernel gets."""
     compile_args = ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wno-unused-function"]
-    compile_args += ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3", "-g0"]
+    if DEBUG or SANITIZE:
+        compile_args += ["-O1", "-g", "-UNDEBUG", "-D_GLIBCXX_ASSERTIONS"]
+    else:
+        compile_args += ["-O3", "-g0"]
     link_args = []
     if SANITIZE:
-        compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+        compile_args += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
         link_args += [f"-fsanitize={SANITIZE}"]
-    return {"extra_compile_args": compile_args, "extra_link_args": link_args}
+    return {
+        "extra_compile_args": compile_args,
+        "extra_link_args": link_args,
+        "include_dirs": ["zarrc/kernels"],
+        "depends": glob.glob("zarrc/kernels/*.hpp"),
+    }
 
 
 def archive():
@@ -88,9 +101,9 @@ def link(options, library):
         options["extra_link_args"] += pkg_config("--libs", library)
         return
     library_path, include = archive()
-    options["include_dirs"] = [include]
+    options["include_dirs"] += [include]
     options["extra_objects"] = [library_path]
-    options["depends"] = [library_path]
+    options["depends"] += [library_path]
     if sys.platform.startswith("linux"):
         options["extra_link_args"] += ["-Wl,--exclude-libs,ALL"]
     options["extra_link_args"] += ["-lpthread"]
@@ -108,10 +121,15 @@ def extensions():
     return cythonize(
         [extension(*item) for item in present.items()],
         compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
+        build_dir=os.path.join(BUILD, "cython"),
         emit_linenums=DEBUG,
-        nthreads=os.cpu_count() or 1,
+        nthreads=JOBS,
     )
 
 
-setup(ext_modules=extensions())
+# Cython's helper processes may import this file again where processes are spawned.
+if __name__ == "__main__":
+    setup(
+        ext_modules=extensions(),
+        options={"build": {"build_base": BUILD}, "build_ext": {"parallel": JOBS}},
+    )
