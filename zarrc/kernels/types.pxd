@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free
+from libc.string cimport memcpy
 from posix.stdlib cimport posix_memalign
 
 ctypedef int64_t index_t
@@ -18,6 +19,7 @@ ctypedef enum Status:
     PYTHON          # a Python exception was set aside
     ENCODING        # the library could not encode
     INTERRUPTED     # a signal handler raised
+    UNSUPPORTED     # valid data of a kind that this build cannot decode
 
 
 # Memory that a stage writes to. `data` belongs to whoever made the buffer:
@@ -31,25 +33,35 @@ ctypedef struct Buffer:
     bint growable
 
 
-cdef inline Status reserve(Buffer* buffer, size_t nbytes) noexcept nogil:
-    """Make room for `nbytes`; what the buffer held is lost when it must move."""
+cdef inline Status reserve_keeping(Buffer* buffer, size_t nbytes, size_t kept) noexcept nogil:
+    """Make room for `nbytes`; the first `kept` bytes stay when the buffer must move."""
     cdef void* fresh = NULL
     cdef size_t rounded
     if nbytes <= buffer.capacity:
         return OK
     if not buffer.growable or nbytes > buffer.limit:
         return TOO_LARGE
+    if nbytes > (<size_t> -1) // 4:
+        return NO_MEMORY
     # whole pages and a little more: chunks of nearly one size need no second call
     rounded = (nbytes + (nbytes >> 4) + 4095) & ~<size_t> 4095
     if posix_memalign(&fresh, 64, rounded) != 0:
         return NO_MEMORY
+    if kept:
+        memcpy(fresh, buffer.data, kept)
     free(buffer.data)
     buffer.data = <char*> fresh
     buffer.capacity = rounded
     return OK
 
 
+cdef inline Status reserve(Buffer* buffer, size_t nbytes) noexcept nogil:
+    """Make room for `nbytes`; what the buffer held is lost when it must move."""
+    return reserve_keeping(buffer, nbytes, 0)
+
+
 # One step of a codec chain. `src` is never `out.data`, but for `in_place` stages.
+# It sets `out.nbytes`, and never writes past `out.capacity` or makes more than `out.limit` bytes.
 ctypedef Status (*Transform)(
     const void* params, const char* src, size_t nbytes, Buffer* out, int* code
 ) noexcept nogil

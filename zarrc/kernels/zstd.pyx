@@ -1,7 +1,7 @@
 """Zstandard frames (RFC 8878) by the zstd library, one context per thread."""
 
 from .codec cimport Codec
-from .types cimport Buffer, Status, reserve, OK, CORRUPT, TOO_LARGE, NO_MEMORY, ENCODING
+from .types cimport Buffer, Status, reserve, OK, CORRUPT, TOO_LARGE, CHECKSUM, NO_MEMORY, ENCODING
 
 # The blosc wheel ships no zstd.h: the few prototypes that are used, from the
 # library's stable interface (ZSTD_VERSION 1.4 or later).
@@ -21,6 +21,7 @@ cdef extern from *:
     unsigned ZSTD_isError(size_t);
     unsigned long long ZSTD_getFrameContentSize(const void*, size_t);
     size_t ZSTD_findFrameCompressedSize(const void*, size_t);
+    unsigned long long ZSTD_decompressBound(const void*, size_t);
     size_t ZSTD_CCtx_setParameter(ZSTD_CCtx*, int, int);
     size_t ZSTD_compress2(ZSTD_CCtx*, void*, size_t, const void*, size_t);
     size_t ZSTD_decompressDCtx(ZSTD_DCtx*, void*, size_t, const void*, size_t);
@@ -29,6 +30,7 @@ cdef extern from *:
     unsigned ZSTD_versionNumber(void);
     }
     enum { ZARRC_ZSTD_LEVEL = 100, ZARRC_ZSTD_CHECKSUM = 201 };
+    enum { ZARRC_ZSTD_CHECKSUM_WRONG = 22, ZARRC_ZSTD_DST_TOO_SMALL = 70 };
 
     struct ZarrcZstdContexts {
         ZSTD_CCtx* compress = nullptr;
@@ -53,6 +55,7 @@ cdef extern from *:
     unsigned ZSTD_isError(size_t) nogil
     unsigned long long ZSTD_getFrameContentSize(const void*, size_t) nogil
     size_t ZSTD_findFrameCompressedSize(const void*, size_t) nogil
+    unsigned long long ZSTD_decompressBound(const void*, size_t) nogil
     size_t ZSTD_CCtx_setParameter(ZSTD_CCtx*, int, int) nogil
     size_t ZSTD_compress2(ZSTD_CCtx*, void*, size_t, const void*, size_t) nogil
     size_t ZSTD_decompressDCtx(ZSTD_DCtx*, void*, size_t, const void*, size_t) nogil
@@ -61,6 +64,8 @@ cdef extern from *:
     unsigned ZSTD_versionNumber()
     int ZARRC_ZSTD_LEVEL
     int ZARRC_ZSTD_CHECKSUM
+    int ZARRC_ZSTD_CHECKSUM_WRONG
+    int ZARRC_ZSTD_DST_TOO_SMALL
     ZSTD_CCtx* zarrc_zstd_cctx() nogil
     ZSTD_DCtx* zarrc_zstd_dctx() nogil
 
@@ -91,37 +96,57 @@ cdef Status encode(const void* params, const char* src, size_t nbytes, Buffer* o
     return OK
 
 
-cdef Status decode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
-    """Decode all frames of src; a frame that does not say its size may fill `out.limit`."""
-    cdef ZSTD_DCtx* context = zarrc_zstd_dctx()
-    cdef unsigned long long size, total = 0
+cdef Status decoded_size(const char* src, size_t nbytes, size_t limit, size_t* total) noexcept nogil:
+    """Find how much room the frames of src need, `limit` at most where they do not say."""
+    cdef unsigned long long size, sum = 0
+    cdef bint exact = True
     cdef size_t n, at = 0
+    while at < nbytes:
+        n = ZSTD_findFrameCompressedSize(src + at, nbytes - at)
+        size = ZSTD_getFrameContentSize(src + at, nbytes - at)
+        if ZSTD_isError(n) or size == CONTENTSIZE_ERROR:
+            return CORRUPT
+        if size == CONTENTSIZE_UNKNOWN:
+            exact = False
+            size = ZSTD_decompressBound(src + at, n)
+        if size > <size_t> -1 - sum:
+            return TOO_LARGE
+        sum += size
+        at += n
+    if exact and sum > limit:
+        return TOO_LARGE
+    total[0] = min(sum, limit)
+    return OK
+
+
+cdef Status decode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+    """Decode all frames of src, whether they say their sizes or not."""
+    cdef ZSTD_DCtx* context = zarrc_zstd_dctx()
+    cdef size_t n, total = 0
     cdef Status status
     if context == NULL:
         return NO_MEMORY
-    while at < nbytes:
-        size = ZSTD_getFrameContentSize(src + at, nbytes - at)
-        n = ZSTD_findFrameCompressedSize(src + at, nbytes - at)
-        if size == CONTENTSIZE_ERROR or ZSTD_isError(n):
-            return CORRUPT
-        if size == CONTENTSIZE_UNKNOWN:
-            total = out.limit
-            break
-        if size > out.limit - total:
-            return TOO_LARGE
-        total += size
-        at += n
     if nbytes == 0:
         return CORRUPT
-    status = reserve(out, total)
+    status = decoded_size(src, nbytes, out.limit, &total)
+    if status == OK:
+        status = reserve(out, total)
     if status != OK:
         return status
-    n = ZSTD_decompressDCtx(context, out.data, out.capacity, src, nbytes)
+    n = ZSTD_decompressDCtx(context, out.data, total, src, nbytes)
     if ZSTD_isError(n):
         code[0] = -<int> n
-        return CORRUPT
+        return decoding_error(code[0])
     out.nbytes = n
     return OK
+
+
+cdef Status decoding_error(int code) noexcept nogil:
+    if code == ZARRC_ZSTD_CHECKSUM_WRONG:
+        return CHECKSUM
+    if code == ZARRC_ZSTD_DST_TOO_SMALL:
+        return TOO_LARGE
+    return CORRUPT
 
 
 cdef class Zstd(Codec):
