@@ -1,0 +1,140 @@
+// The process's worker threads, and the locks of chunk keys.
+//
+// A job is `n` tasks that any thread may take from one counter. The thread that
+// brings a job always works on it too, so a job needs no free worker to end, and
+// nested or concurrent jobs cannot deadlock. At most `threads` threads
+// are at work at a time, callers counted, whatever the number of jobs.
+//
+// Nothing here is ever destroyed: a forked child, which has none of its
+// parent's threads, starts with a fresh pool and fresh locks.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+
+#include <pthread.h>
+
+namespace zarrc {
+
+typedef int (*Task)(void* context, int64_t task);   // 0: go on; else: stop the job
+typedef int (*Pause)();                              // polled by the caller between its tasks
+
+struct Job {
+    Task task;
+    void* context;
+    int64_t n;
+    int threads;
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> stopped{false};
+    int helpers = 0;    // guarded by Pool::mutex
+};
+
+inline void work(Job& job, Pause pause) {
+    while (!job.stopped.load(std::memory_order_relaxed)) {
+        int64_t i = job.next.fetch_add(1, std::memory_order_relaxed);
+        if (i >= job.n) break;
+        if (job.task(job.context, i) || (pause && pause())) job.stopped.store(true, std::memory_order_relaxed);
+    }
+}
+
+class Pool {
+    std::mutex mutex;
+    std::condition_variable wake, done;
+    std::list<Job*> jobs;
+    int active = 0;     // threads at work, callers counted
+    int spawned = 0;
+
+    Job* open_job() {
+        for (Job* job : jobs)
+            if (active < job->threads && !job->stopped.load(std::memory_order_relaxed) &&
+                job->next.load(std::memory_order_relaxed) < job->n)
+                return job;
+        return nullptr;
+    }
+
+    void help() {
+        std::unique_lock<std::mutex> lock(mutex);
+        for (;;) {
+            Job* job = open_job();
+            if (!job) {
+                wake.wait(lock);
+                continue;
+            }
+            ++job->helpers;
+            ++active;
+            lock.unlock();
+            work(*job, nullptr);
+            lock.lock();
+            --active;
+            if (--job->helpers == 0) done.notify_all();
+        }
+    }
+
+    void spawn(int wanted) {
+        for (; spawned < wanted; ++spawned) {
+            try {
+                std::thread(&Pool::help, this).detach();
+            } catch (const std::system_error&) {
+                return;     // no more threads to be had: the caller works alone
+            }
+        }
+    }
+
+  public:
+    void run(Job& job, Pause pause) {
+        std::unique_lock<std::mutex> lock(mutex);
+        ++active;
+        spawn(job.threads - 1);
+        auto place = jobs.insert(jobs.end(), &job);
+        int64_t wanted = job.n - 1 < job.threads - active ? job.n - 1 : job.threads - active;
+        lock.unlock();
+        for (int64_t i = 0; i < wanted; ++i) wake.notify_one();
+        work(job, pause);
+        lock.lock();
+        jobs.erase(place);
+        --active;
+        if (!jobs.empty()) wake.notify_one();
+        done.wait(lock, [&] { return job.helpers == 0; });
+    }
+};
+
+constexpr int STRIPES = 1024;
+inline Pool* pool = nullptr;
+inline pthread_mutex_t stripes[STRIPES];
+
+// A thread may meet its own stripe again where a store is itself built on zarrc.
+inline void make_fresh() {
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    for (auto& stripe : stripes) pthread_mutex_init(&stripe, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+    pool = new Pool;
+}
+
+inline void start() {
+    make_fresh();
+    pthread_atfork(nullptr, nullptr, make_fresh);
+}
+
+// Run the tasks; returns true when one of them, or `pause`, stopped the job.
+inline bool run(Task task, void* context, int64_t n, int threads, Pause pause) {
+    Job job{task, context, n, threads};
+    if (threads <= 1 || n <= 1)
+        work(job, n > 1 ? pause : nullptr);
+    else
+        pool->run(job, pause);
+    return job.stopped.load();
+}
+
+inline void lock(uint64_t hash) { pthread_mutex_lock(&stripes[hash % STRIPES]); }
+inline bool try_lock(uint64_t hash) { return pthread_mutex_trylock(&stripes[hash % STRIPES]) == 0; }
+inline void unlock(uint64_t hash) { pthread_mutex_unlock(&stripes[hash % STRIPES]); }
+
+}  // namespace zarrc
