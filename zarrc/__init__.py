@@ -1,0 +1,74 @@
+"""Chunked, compressed N-dimensional arrays in the Zarr formats.
+
+>>> import zarrc
+>>> z = zarrc.zeros((10000, 10000), chunks=(1000, 1000), dtype="i4")
+>>> z
+<zarrc.core.Array (10000, 10000) int32>
+
+Every name is loaded when it is first used, so that importing the package costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .version import __version__
+
+# module: the public names that it gives to the package
+_MODULES = {
+    "arguments": (),
+    "attrs": (),
+    "codecs": (),
+    "config": ("config",),
+    "convenience": ("load", "open", "save", "save_array", "save_group", "tree"),
+    "core": ("Array",),
+    "creation": (
+        "array",
+        "create",
+        "create_array",
+        "empty",
+        "empty_like",
+        "from_array",
+        "full",
+        "full_like",
+        "ones",
+        "ones_like",
+        "open_array",
+        "open_like",
+        "zeros",
+        "zeros_like",
+    ),
+    "errors": ("CopyError", "MetadataError"),
+    "hierarchy": ("Group", "create_group", "group", "open_group"),
+    "info": (),
+    "storage": (
+        "DictStore",
+        "DirectoryStore",
+        "KVStore",
+        "MemoryStore",
+        "NestedDirectoryStore",
+        "TempStore",
+    ),
+    "sync": ("ProcessSynchronizer", "ThreadSynchronizer"),
+}
+_NAMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_NAMES)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _NAMES:
+        value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
+    elif name in _MODULES:
+        value = import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES, *_MODULES})
