@@ -1,0 +1,639 @@
+"""What every store can do, and the same things for mappings that offer less.
+
+A store is a ``MutableMapping`` from ``str`` keys to bytes. The functions here
+work on any such mapping, a plain ``dict`` included: they call the store's own
+method where it has one and fall back to the mapping's methods where not.
+Keys are segments joined by ``"/"``; a path names a "directory" of keys, and
+``""`` is the root.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from zarrc.config import config
+from zarrc.errors import ReadOnlyError
+
+ARRAY_META_KEY = ".zarray"
+GROUP_META_KEY = ".zgroup"
+ATTRS_KEY = ".zattrs"
+
+# a document with one of these names says that a directory is Zarr's or N5's
+METADATA_KEYS = ("zarr.json", ARRAY_META_KEY, GROUP_META_KEY, ATTRS_KEY, ".zmetadata", "attributes.json")
+
+# Names of temporary files: this, then what makes them unique.
+# No key of a local store has a segment that starts so.
+TEMPORARY_PREFIX = ".zarrc-"
+
+# NUL, a backslash, or a segment that is empty, "." or ".."
+_BAD_KEY = re.compile(r"[\0\\]|(?:^|/)\.{0,2}(?:/|$)")
+_MAPPING_METHODS = ("__getitem__", "__setitem__", "__delitem__", "__contains__")
+
+
+class Store(MutableMapping):
+    """Base class of stores: a mapping of keys to bytes with optional abilities.
+
+    A subclass defines ``__getitem__``, ``__setitem__``, ``__delitem__``,
+    ``__iter__`` and ``__len__``; every other method has a version here that
+    works through those, to be replaced where the store knows a better way.
+    Only ``KeyError`` means "no such key"; every other failure is raised as it is.
+    """
+
+    __module__ = "zarrc.storage"
+
+    _readable = True
+    _writeable = True
+    _erasable = True
+    _listable = True
+    _dimension_separator: str | None = None
+    read_only = False
+
+    # what it may be asked
+
+    def is_readable(self) -> bool:
+        """Whether values can be read."""
+        return self._readable
+
+    def is_writeable(self) -> bool:
+        """Whether values can be written."""
+        return self._writeable and not self.read_only
+
+    def is_erasable(self) -> bool:
+        """Whether keys can be deleted."""
+        return self._erasable and not self.read_only
+
+    def is_listable(self) -> bool:
+        """Whether keys can be listed."""
+        return self._listable
+
+    def check_writeable(self) -> None:
+        """Raise ``ReadOnlyError`` if nothing may be written."""
+        if not self.is_writeable():
+            raise ReadOnlyError(f"store is read-only: {self!r}")
+
+    def identity(self) -> str:
+        """A name that is equal for stores that hold the same data in this process."""
+        return f"object:{id(self)}"
+
+    # the fast ways to the bytes; None: through the mapping
+
+    def chunk_directory(self, prefix: str = "") -> tuple[str, str | None] | None:
+        """Absolute local folder of the keys under ``prefix``, and the separator its layout forces, if any."""
+        return None
+
+    def as_dict(self) -> dict | None:
+        """The plain dict of keys to bytes behind this store, if that is all there is."""
+        return None
+
+    # ranges and bulk
+
+    def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
+        """Part of a value, as ``value[start:][:nbytes]`` gives it.
+
+        Parameters
+        ----------
+        key : str
+            A key.
+        start : int
+            First byte; negative counts from the end.
+        nbytes : int, optional
+            How many bytes at most; all that follow if None.
+
+        Returns
+        -------
+        bytes
+            Shorter than ``nbytes`` where the value ends earlier.
+
+        Raises
+        ------
+        KeyError
+            There is no such key.
+        """
+        return _cut(self[key], start, nbytes)
+
+    def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+        """The values of those of ``keys`` that are there."""
+        return _getitems_one_by_one(self, keys)
+
+    def setitems(self, values: Mapping[str, Any]) -> None:
+        """Set several keys."""
+        for key, value in values.items():
+            self[key] = value
+
+    def delitems(self, keys: Iterable[str]) -> None:
+        """Delete those of ``keys`` that are there."""
+        _delitems_one_by_one(self, keys)
+
+    def clear(self) -> None:
+        """Delete every key."""
+        self.rmdir("")
+
+    # structure
+
+    def listdir(self, path: str = "") -> list[str]:
+        """Sorted names of the keys and directories directly under ``path``; none if it is missing."""
+        return _listdir_from_keys(self, path)
+
+    def rmdir(self, path: str = "") -> None:
+        """Delete every key under ``path``; a key named ``path`` itself stays."""
+        _rmdir_from_keys(self, path)
+
+    def rename(self, src_path: str, dst_path: str) -> None:
+        """Move the key ``src_path`` and every key under it to ``dst_path``.
+
+        Raises
+        ------
+        KeyError
+            There is nothing at ``src_path``.
+        FileExistsError
+            There is something at ``dst_path``.
+        """
+        _rename_from_keys(self, src_path, dst_path)
+
+    def getsize(self, path: str = "") -> int:
+        """Bytes stored in the key ``path``, or else in the keys directly under it; 0 if there are none."""
+        return _getsize_from_keys(self, path)
+
+    def getsize_prefix(self, path: str = "") -> int:
+        """Bytes stored in all keys under ``path``, at any depth."""
+        return sum(len(self[key]) for key in _keys_under(self, path))
+
+    # life
+
+    def flush(self) -> None:
+        """Make sure that what was written has reached the place that holds it."""
+
+    def close(self) -> None:
+        """Give back what the store holds open."""
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
+        self.close()
+
+    # A Mapping would compare every value, and print nothing of use.
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__qualname__} object at {id(self):#x}>"
+
+
+BaseStore = Store
+
+
+# keys, paths and values at the door
+
+
+def is_key(key: object) -> bool:
+    """Whether ``key`` can be a key at all."""
+    return isinstance(key, str) and _BAD_KEY.search(key) is None
+
+
+def check_key(key: object) -> None:
+    """Refuse what cannot be a key.
+
+    Raises
+    ------
+    TypeError
+        It is not a string.
+    ValueError
+        It is empty or absolute, ends in a slash, has an empty, ``"."`` or
+        ``".."`` segment, a backslash or a NUL.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a str, not {type(key).__name__}: {key!r}")
+    if _BAD_KEY.search(key) is not None:
+        raise ValueError(
+            f"invalid key {key!r}: a key is segments joined by '/', none of them empty, '.' or '..', "
+            "without backslash or NUL"
+        )
+
+
+def normalize_storage_path(path: str | None) -> str:
+    """A path without slashes at its ends or in a row; None is the root.
+
+    >>> normalize_storage_path("/a//b/")
+    'a/b'
+    """
+    if path is None:
+        return ""
+    if not isinstance(path, str):
+        raise TypeError(f"a path is a str, not {type(path).__name__}: {path!r}")
+    segments = [segment for segment in path.replace("\\", "/").split("/") if segment]
+    if any(segment in (".", "..") for segment in segments):
+        raise ValueError(f"path containing '.' or '..' segment not allowed: {path!r}")
+    if "\0" in path:
+        raise ValueError(f"path containing NUL not allowed: {path!r}")
+    return "/".join(segments)
+
+
+def normalize_value(value: Any) -> bytes | np.ndarray:
+    """The bytes of a value: itself if it is ``bytes``, else its memory as a 1-d ``uint8`` array.
+
+    Raises
+    ------
+    TypeError
+        It is neither bytes-like nor an array of plain data.
+    ValueError
+        Its memory is not contiguous.
+    """
+    if type(value) is bytes:
+        return value
+    if isinstance(value, str):
+        raise TypeError("a value is bytes, not str: encode it first")
+    if isinstance(value, np.ndarray):
+        return _array_bytes(value)
+    try:
+        view = memoryview(value)
+    except TypeError:
+        raise TypeError(f"a value is bytes-like, not {type(value).__name__}") from None
+    return _array_bytes(np.asarray(view))
+
+
+def _array_bytes(array: np.ndarray) -> np.ndarray:
+    if array.dtype.hasobject:
+        raise TypeError("a value is bytes-like, not an array of objects")
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        raise ValueError("a value's memory must be contiguous")
+    if array.nbytes == 0:
+        return np.empty(0, np.uint8)
+    return array.reshape(-1, order="A").view(np.uint8)
+
+
+# what a store lets the kernels do
+
+
+def own_mapping(store: Any) -> bool:
+    """Whether reading and writing ``store`` by key runs zarrc's own methods only.
+
+    A subclass that overrides them (to count, log, encrypt) is always to be asked
+    through them, so its files or dict must not be used directly. What counts
+    is where the code stands, which also finds wrapped and replaced methods.
+    """
+    cls = type(store)
+    if cls is dict:
+        return True
+    for name in _MAPPING_METHODS:
+        method = getattr(cls, name, None)
+        if type(method) is not FunctionType or not method.__globals__["__name__"].startswith("zarrc.storage"):
+            return False
+    return True
+
+
+def access(store: Any, prefix: str = "", writing: bool = False) -> tuple:
+    """How the keys under ``prefix`` are best reached.
+
+    Parameters
+    ----------
+    store : MutableMapping
+        Any store.
+    prefix : str
+        ``""``, or a path with a slash at its end.
+    writing : bool
+        Whether keys are to be written or deleted.
+
+    Returns
+    -------
+    tuple
+        One of ``("files", directory, separator, fsync)``: absolute local folder of those keys,
+        the separator its layout forces or None, whether writes are synced to the disk;
+        ``("dict", mapping, prefix)``: a plain dict of whole keys to bytes;
+        ``("mapping", store, prefix)``: only ``store[prefix + key]``.
+
+    Raises
+    ------
+    ReadOnlyError
+        ``writing``, and the store is read-only.
+    """
+    if type(store) is dict:
+        return ("dict", store, prefix)
+    if writing and isinstance(store, Store):
+        store.check_writeable()
+    if isinstance(store, Store) and own_mapping(store):
+        folder = store.chunk_directory(prefix)
+        if folder is not None:
+            return ("files", *folder, getattr(store, "durability", "rename") == "fsync")
+        data = store.as_dict()
+        if data is not None:
+            return ("dict", data, prefix)
+    return ("mapping", store, prefix)
+
+
+def identity(store: Any) -> str:
+    """A name that is equal for stores that hold the same data in this process."""
+    method = getattr(store, "identity", None)
+    return method() if method is not None else f"object:{id(store)}"
+
+
+def lock_name(store: Any, key: str) -> str:
+    """What to lock while a key is changed: one name for it, through whichever store it is reached."""
+    return f"{identity(store)}/{key}"
+
+
+def dimension_separator(store: Any) -> str | None:
+    """The separator of chunk keys that a store asks for, or None."""
+    return getattr(store, "_dimension_separator", None)
+
+
+# the abilities, for any mapping
+
+
+def listdir(store: Any, path: str | None = "") -> list[str]:
+    """Sorted names of the keys and directories directly under ``path``; none if it is missing."""
+    path = normalize_storage_path(path)
+    if hasattr(store, "listdir"):
+        return sorted(store.listdir(path))
+    import warnings
+
+    warnings.warn(
+        f"Store of type {type(store).__name__} has no `listdir` method, so all of its keys are looked at; "
+        "a class that inherits from zarrc.storage.Store has one",
+        UserWarning,
+        stacklevel=2,
+    )
+    return _listdir_from_keys(store, path)
+
+
+def rmdir(store: Any, path: str | None = "") -> None:
+    """Delete every key under ``path``."""
+    path = normalize_storage_path(path)
+    if hasattr(store, "rmdir"):
+        store.rmdir(path)
+    else:
+        _rmdir_from_keys(store, path)
+
+
+def rename(store: Any, src_path: str, dst_path: str) -> None:
+    """Move the key ``src_path`` and every key under it to ``dst_path``.
+
+    Raises
+    ------
+    KeyError
+        There is nothing at ``src_path``.
+    FileExistsError
+        There is something at ``dst_path``.
+    """
+    src_path, dst_path = normalize_storage_path(src_path), normalize_storage_path(dst_path)
+    if hasattr(store, "rename"):
+        store.rename(src_path, dst_path)
+    else:
+        _rename_from_keys(store, src_path, dst_path)
+
+
+def getsize(store: Any, path: str | None = "") -> int:
+    """Bytes stored in the key ``path``, or else in the keys directly under it; -1 if that is unknown."""
+    path = normalize_storage_path(path)
+    if hasattr(store, "getsize"):
+        return store.getsize(path)
+    if isinstance(store, MutableMapping):
+        return _getsize_from_keys(store, path)
+    return -1
+
+
+def getsize_prefix(store: Any, path: str | None = "") -> int:
+    """Bytes stored in all keys under ``path``, at any depth; -1 if that is unknown."""
+    path = normalize_storage_path(path)
+    if hasattr(store, "getsize_prefix"):
+        return store.getsize_prefix(path)
+    if isinstance(store, MutableMapping):
+        return sum(len(store[key]) for key in _keys_under(store, path))
+    return -1
+
+
+def getitems(store: Any, keys: Iterable[str], contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """The values of those of ``keys`` that are there."""
+    if isinstance(store, Store):
+        return store.getitems(keys, contexts=contexts or {})
+    return _getitems_one_by_one(store, keys)
+
+
+def setitems(store: Any, values: Mapping[str, Any]) -> None:
+    """Set several keys."""
+    if isinstance(store, Store):
+        store.setitems(values)
+    else:
+        for key, value in values.items():
+            store[key] = value
+
+
+def delitems(store: Any, keys: Iterable[str]) -> None:
+    """Delete those of ``keys`` that are there."""
+    if isinstance(store, Store):
+        store.delitems(keys)
+    else:
+        _delitems_one_by_one(store, keys)
+
+
+def get_partial(store: Any, key: str, start: int, nbytes: int | None = None) -> bytes:
+    """Part of a value, as ``value[start:][:nbytes]`` gives it (see `Store.get_partial`)."""
+    if isinstance(store, Store):
+        return store.get_partial(key, start, nbytes)
+    return _cut(store[key], start, nbytes)
+
+
+def _cut(value: Any, start: int, nbytes: int | None) -> bytes:
+    view = memoryview(normalize_value(value))[start:]
+    return bytes(view if nbytes is None else view[:nbytes])
+
+
+def _getitems_one_by_one(store: Any, keys: Iterable[str]) -> dict[str, bytes]:
+    found = {}
+    for key in keys:
+        with suppress(KeyError):
+            found[key] = store[key]
+    return found
+
+
+def _delitems_one_by_one(store: Any, keys: Iterable[str]) -> None:
+    for key in keys:
+        with suppress(KeyError):
+            del store[key]
+
+
+def _keys_under(store: Any, path: str) -> list[str]:
+    """All keys under a directory, as a list that stays valid while keys are changed."""
+    prefix = f"{path}/" if path else ""
+    return [key for key in list(store) if key.startswith(prefix)]
+
+
+def _listdir_from_keys(store: Any, path: str) -> list[str]:
+    path = normalize_storage_path(path)
+    start = len(path) + 1 if path else 0
+    return sorted({key[start:].split("/", 1)[0] for key in _keys_under(store, path)})
+
+
+def _rmdir_from_keys(store: Any, path: str) -> None:
+    _delitems_one_by_one(store, _keys_under(store, normalize_storage_path(path)))
+
+
+def _rename_from_keys(store: Any, src_path: str, dst_path: str) -> None:
+    src_path, dst_path = normalize_storage_path(src_path), normalize_storage_path(dst_path)
+    check_rename(src_path, dst_path)
+    if src_path == dst_path:
+        return
+    moving = [key for key in list(store) if key == src_path or key.startswith(f"{src_path}/")]
+    if not moving:
+        raise KeyError(src_path)
+    if dst_path in store or _keys_under(store, dst_path):
+        raise FileExistsError(f"cannot rename {src_path!r}: there is something at {dst_path!r}")
+    for key in moving:
+        store[dst_path + key[len(src_path) :]] = store[key]
+        del store[key]
+
+
+def check_rename(src_path: str, dst_path: str) -> None:
+    """Refuse to rename the root, or a path to one inside itself."""
+    if not src_path or not dst_path or dst_path.startswith(f"{src_path}/"):
+        raise ValueError(f"cannot rename {src_path!r} to {dst_path!r}")
+
+
+def _getsize_from_keys(store: Any, path: str) -> int:
+    path = normalize_storage_path(path)
+    if path and path in store:
+        return len(store[path])
+    depth = path.count("/") + 1 if path else 0
+    return sum(len(store[key]) for key in _keys_under(store, path) if key.count("/") == depth)
+
+
+# what users give as a store
+
+
+def _local(location: str, mode: str) -> Store:
+    from zarrc.storage.local import DirectoryStore
+
+    return DirectoryStore(location)
+
+
+def _file_url(location: str, mode: str) -> Store:
+    from urllib.parse import unquote, urlsplit
+
+    return _local(unquote(urlsplit(location).path), mode)
+
+
+def _memory_url(location: str, mode: str) -> Store:
+    from zarrc.storage.memory import MemoryStore
+
+    return MemoryStore.named(location.removeprefix("memory://").strip("/"))
+
+
+def _unavailable(name: str) -> Callable[[str, str], Store]:
+    def refuse(location: str, mode: str) -> Store:
+        raise ValueError(f"cannot open {location!r}: {name} is not available in this version of zarrc")
+
+    return refuse
+
+
+# how a path or URL says which store it wants; the first row that fits is taken
+_OPENERS: tuple[tuple[str, Callable[[str, str], Store]], ...] = (
+    (r"file://", _file_url),
+    (r"memory://", _memory_url),
+    (r".*(://|::)", _unavailable("FSStore")),
+    (r".*\.zip$", _unavailable("ZipStore")),
+    (r".*\.n5$", _unavailable("N5Store")),
+    (r".*\.l?mdb$", _unavailable("LMDBStore")),
+    (r".*\.(sqlite|sqldb)$", _unavailable("SQLiteStore")),
+    (r"", _local),
+)
+
+
+def is_url(location: object) -> bool:
+    """Whether a location is a URL rather than a local path."""
+    return isinstance(location, str) and ("://" in location or "::" in location)
+
+
+def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any] | None = None) -> Store:
+    """The store that a user means.
+
+    Parameters
+    ----------
+    arg : Store, MutableMapping, str, os.PathLike or None
+        A store is taken as it is, another mapping is wrapped; a path or URL opens
+        the store that it names; None makes one over a new dict.
+    mode : {"a", "r", "r+", "w", "w-", "x"}
+        What it is opened for.
+    storage_options : mapping, optional
+        Passed to the file system of a URL.
+
+    Raises
+    ------
+    TypeError
+        It cannot be a store.
+    ValueError
+        The store that a path or URL names is not available, or ``storage_options`` are of no use to it.
+    """
+    if storage_options and not is_url(arg):
+        raise ValueError("storage_options are for URLs only")
+    if isinstance(arg, Store):
+        return arg
+    if isinstance(arg, (str, os.PathLike)):
+        return _open_location(arg, mode)
+    if arg is None or isinstance(arg, MutableMapping):
+        from zarrc.storage.memory import KVStore
+
+        return KVStore({} if arg is None else arg)
+    kind = type(arg).__name__
+    raise TypeError(f"a store is a path, a URL or a MutableMapping of str to bytes, not {kind}: {arg!r}")
+
+
+def _open_location(arg: str | os.PathLike, mode: str) -> Store:
+    location = os.fspath(arg)
+    if not isinstance(location, str):
+        raise TypeError(f"a path is a str, not {type(location).__name__}: {location!r}")
+    if not location:
+        raise ValueError("an empty path names no store")
+    for pattern, opener in _OPENERS:
+        if re.match(pattern, location):
+            return opener(location, mode)
+    raise AssertionError("the last row fits everything")
+
+
+def refuse_foreign(store: Any, path: str | None = "") -> None:
+    """Refuse to wipe a local directory that is not Zarr's.
+
+    To be called before everything under ``path`` is deleted to make room. A
+    directory is Zarr's if it, or the root of the store, holds a metadata document
+    of Zarr or N5; one without any file is nobody's. Stores that are not local are not looked at.
+
+    Raises
+    ------
+    FileExistsError
+        The directory holds something else.
+    """
+    if not isinstance(store, Store) or config.get("storage.overwrite_foreign"):
+        return
+    local = store.chunk_directory(""), store.chunk_directory(normalize_storage_path(path))
+    if None in local:
+        return
+    root, folder = (directory for directory, _ in local)  # type: ignore[misc]
+    if _has_metadata(folder) or _has_metadata(root):
+        return
+    stranger = next(_files_in(folder), None)
+    if stranger is not None:
+        raise FileExistsError(
+            f"refusing to overwrite the directory {folder!r}: it has no Zarr or N5 metadata "
+            f"but holds other files, such as {stranger!r}. Remove it first, or allow it with "
+            "zarrc.config.set({'storage.overwrite_foreign': True})"
+        )
+
+
+def _has_metadata(directory: str) -> bool:
+    return any(os.path.lexists(os.path.join(directory, name)) for name in METADATA_KEYS)
+
+
+def _files_in(directory: str) -> Iterator[str]:
+    for top, _, names in os.walk(directory):
+        for name in names:
+            if not name.startswith(TEMPORARY_PREFIX):
+                yield os.path.relpath(os.path.join(top, name), directory)
