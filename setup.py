@@ -36,6 +36,7 @@ KERNELS = {
     "copying": None,
     "projection": None,
     "files": None,
+    "chain": None,
     "pipeline": None,
     "filters": None,
     "checksums": None,
@@ -80,7 +81,8 @@ def common_options():
 
 def archive():
     """Return the paths of `libblosc.a` and of the folder of `blosc.h` in the blosc wheel."""
-    found = {path.name: path.locate() for path in files("blosc") or () if path.name in ("libblosc.a", "blosc.h")}
+    wanted = ("libblosc.a", "blosc.h")
+    found = {path.name: path.locate() for path in files("blosc") or () if path.name in wanted}
     if len(found) != 2:
         sys.exit(
             "zarrc is built with the package blosc, whose wheel installs libblosc.a and blosc.h: "
