@@ -1,0 +1,106 @@
+"""JSON documents: read into plain data, checked key by key, and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zarrc.config import config
+from zarrc.errors import MetadataError
+
+
+def load(document: bytes | str | Mapping, what: str = "document") -> dict:
+    """Return a JSON document as a dict.
+
+    Parameters
+    ----------
+    document : bytes-like, str or Mapping
+        UTF-8 bytes, text, or what was parsed already. NaN and infinities may
+        stand as the bare tokens ``NaN``, ``Infinity`` and ``-Infinity``.
+    what : str
+        How error messages call it.
+
+    Raises
+    ------
+    MetadataError
+        It is not JSON, or not an object.
+    """
+    if isinstance(document, Mapping):
+        return dict(document)
+    try:
+        text = document if isinstance(document, str) else bytes(document).decode("utf-8")
+        content = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MetadataError(f"{what} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise MetadataError(f"{what} is not a JSON object but {shorten(content)}")
+    return content
+
+
+def dump(content: dict, indent: int, sort_keys: bool = False) -> bytes:
+    """Return `content` as JSON bytes, laid out over several lines.
+
+    NumPy scalars and arrays become numbers and lists. NaN and infinities are
+    written as bare tokens, unless the configuration says ``json_strict``.
+
+    Raises
+    ------
+    TypeError
+        A value has no JSON form.
+    ValueError
+        A number is not finite and ``json_strict`` is set.
+    """
+    text = json.dumps(
+        content,
+        indent=indent,
+        sort_keys=sort_keys,
+        separators=(",", ": "),
+        allow_nan=not config.get("json_strict", False),
+        default=_plain,
+    )
+    return text.encode("ascii")
+
+
+def _plain(value: object) -> Any:
+    """Return NumPy's numbers, strings and arrays of them as Python's."""
+    if isinstance(value, (np.bool_, np.number, np.str_)):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufUO":
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def require(content: Mapping, key: str, what: str = "document") -> Any:
+    """Return ``content[key]``; a missing key is a MetadataError that names it."""
+    try:
+        return content[key]
+    except KeyError:
+        raise MetadataError(f"{what} lacks the key {key!r}") from None
+
+
+def sizes(value: object, name: str) -> tuple[int, ...]:
+    """Return a JSON list of integers as a tuple."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise MetadataError(f"{name} must be a list of integers, not {shorten(value)}")
+    for size in value:
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise MetadataError(f"{name} must be a list of integers, not {shorten(value)}")
+    return tuple(value)
+
+
+def mapping(value: object, name: str) -> dict:
+    """Return a JSON object as a dict; anything else is a MetadataError."""
+    if not isinstance(value, Mapping):
+        raise MetadataError(f"{name} must be a JSON object, not {shorten(value)}")
+    return dict(value)
+
+
+def shorten(value: object) -> str:
+    """Return `value` as a message can show it."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

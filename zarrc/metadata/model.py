@@ -1,0 +1,212 @@
+"""The one form that both formats become: what an array or a group is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zarrc.errors import MetadataError
+
+MAX_SIZE = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """A codec as plain data.
+
+    Attributes
+    ----------
+    name : str
+        Its name in format 3: ``"bytes"``, ``"blosc"``, ``"numcodecs.delta"``, …
+    configuration : dict
+        Its parameters as format 3 spells them; JSON values.
+    must_understand : bool
+        False: a reader that does not know the codec may leave it out.
+    """
+
+    name: str
+    configuration: dict = field(default_factory=dict)
+    must_understand: bool = True
+
+
+@dataclass(frozen=True)
+class ChunkKeyEncoding:
+    """How the coordinates of a chunk become its key.
+
+    Attributes
+    ----------
+    name : str
+        ``"default"`` (``c/0/1``) or ``"v2"`` (``0.1``).
+    separator : str
+        ``"/"`` or ``"."``.
+    """
+
+    name: str
+    separator: str
+
+    def __post_init__(self) -> None:
+        if self.name not in ("default", "v2"):
+            raise MetadataError(f"unknown chunk key encoding {self.name!r}")
+        if self.separator not in ("/", "."):
+            raise MetadataError(f"separator of chunk keys must be '/' or '.', not {self.separator!r}")
+
+
+@dataclass(frozen=True)
+class ArrayMetadata:
+    """What an array is, whichever format says so.
+
+    Attributes
+    ----------
+    zarr_format : int
+        2 or 3: the format of the document it came from or goes to.
+    shape : tuple of int
+    dtype : numpy.dtype
+        Of the arrays that users get: in format 2 with the stored byte order,
+        in format 3 native and packed. Object for strings and bytes of any length.
+    chunk_shape : tuple of int
+        What one key holds; each at least 1.
+    fill_value : scalar of `dtype`, any object for dtype object, or None
+        None is the null of format 2: zeros, or None for objects.
+    codecs : tuple of CodecSpec
+        In the order of encoding.
+    chunk_key_encoding : ChunkKeyEncoding
+    attributes : dict
+    dimension_names : tuple of (str or None), or None
+    extra : dict
+        Fields of the document that are unknown but allowed; written back as
+        they came. In format 2 ``extra["dimension_separator"]`` says that the
+        document spells out the separator even where it is ``"."``.
+    data_type : str, dict or None
+        The format 3 data type as the document spells it, where that is not
+        the spelling that `dtype` alone would get: ``"r16"``, ``"string"``,
+        ``"variable_length_bytes"``, ``{"name": "struct", …}``. It decides
+        how the fill value is spelled, too.
+
+    Raises
+    ------
+    MetadataError
+        On construction: a field is wrong, or two contradict each other.
+    """
+
+    zarr_format: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunk_shape: tuple[int, ...]
+    fill_value: Any
+    codecs: tuple[CodecSpec, ...]
+    chunk_key_encoding: ChunkKeyEncoding
+    attributes: dict = field(default_factory=dict)
+    dimension_names: tuple[str | None, ...] | None = None
+    extra: dict = field(default_factory=dict)
+    data_type: str | dict | None = None
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def grid_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each axis."""
+        return tuple(-(-size // chunk) for size, chunk in zip(self.shape, self.chunk_shape, strict=True))
+
+    @property
+    def nchunks(self) -> int:
+        """Number of chunks in the grid, stored or not."""
+        return math.prod(self.grid_shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all elements in bytes, decoded."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def chunk_nbytes(self) -> int:
+        """Size of one whole chunk in bytes, decoded."""
+        return math.prod(self.chunk_shape) * self.dtype.itemsize
+
+    @property
+    def order(self) -> str:
+        """Layout of elements in a chunk: ``"F"`` where format 2 says so, else ``"C"``."""
+        reversed_axes = self.zarr_format == 2 and self.codecs and is_reversal(self.codecs[0], self.ndim)
+        return "F" if reversed_axes else "C"
+
+
+@dataclass(frozen=True)
+class GroupMetadata:
+    """What a group is, whichever format says so.
+
+    Attributes
+    ----------
+    zarr_format : int
+        2 or 3.
+    attributes : dict
+    extra : dict
+        Fields of the document that are unknown but allowed.
+    consolidated_metadata : dict or None
+        Format 3's inline metadata of all nodes below, as JSON data.
+    """
+
+    zarr_format: int
+    attributes: dict = field(default_factory=dict)
+    extra: dict = field(default_factory=dict)
+    consolidated_metadata: dict | None = None
+
+    def __post_init__(self) -> None:
+        _check_format(self.zarr_format)
+
+
+def is_reversal(spec: CodecSpec, ndim: int) -> bool:
+    """Say whether a codec is the transpose that reverses all of `ndim` axes."""
+    return spec.name == "transpose" and spec.configuration.get("order") == list(range(ndim))[::-1]
+
+
+def validate(meta: ArrayMetadata) -> None:
+    """Raise a MetadataError that names the field where `meta` is wrong."""
+    _check_format(meta.zarr_format)
+    _check_dtype(meta.dtype)
+    _check_sizes("shape", meta.shape, smallest=0)
+    _check_sizes("chunk_shape", meta.chunk_shape, smallest=1)
+    if len(meta.shape) != len(meta.chunk_shape):
+        raise MetadataError(f"chunk_shape {meta.chunk_shape} and shape {meta.shape} differ in number of axes")
+    if meta.nbytes > MAX_SIZE:
+        raise MetadataError(f"shape {meta.shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
+    if meta.chunk_nbytes > MAX_SIZE:
+        raise MetadataError(f"chunk_shape {meta.chunk_shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
+    if meta.dimension_names is not None and len(meta.dimension_names) != meta.ndim:
+        raise MetadataError(f"dimension_names {meta.dimension_names} are not one for each of {meta.ndim} axes")
+
+
+def _check_format(zarr_format: object) -> None:
+    if zarr_format not in (2, 3):
+        raise MetadataError(f"zarr_format must be 2 or 3, not {zarr_format!r}")
+
+
+def _check_dtype(dtype: object) -> None:
+    if not isinstance(dtype, np.dtype):
+        raise MetadataError(f"dtype must be a numpy.dtype, not {dtype!r}")
+    if dtype.itemsize == 0:
+        raise MetadataError(f"dtype {dtype.str!r} has no bytes")
+    if dtype.subdtype is not None:
+        raise MetadataError(f"dtype {dtype} is a sub-array: its axes belong to the shape")
+
+
+def _check_sizes(name: str, values: tuple[int, ...], smallest: int) -> None:
+    if not isinstance(values, tuple):
+        raise MetadataError(f"{name} must be a tuple of integers, not {values!r}")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise MetadataError(f"{name} must be a tuple of integers, not {values!r}")
+        if not smallest <= value <= MAX_SIZE:
+            raise MetadataError(f"{name} {values} has a size that is not from {smallest} to 2**63 - 1")
