@@ -127,7 +127,7 @@ def _decode_descr(fields: list) -> np.dtype:
 def _decode_field(field: object, number: int) -> tuple[str | None, str, np.dtype]:
     """Return title, name and dtype of one ``[name, spec]`` or ``[name, spec, shape]``."""
     if not isinstance(field, (list, tuple)) or len(field) not in (2, 3):
-        raise UnknownDataTypeError(f"field {number} of a data type must be [name, type], not {shorten(field)}")
+        raise UnknownDataTypeError(f"a field of a data type must be [name, type], not {shorten(field)}")
     title, name = field[0] if isinstance(field[0], (list, tuple)) else (None, field[0])
     if not isinstance(name, str):
         raise UnknownDataTypeError(f"field {number} of a data type has the name {shorten(name)}")
@@ -291,7 +291,11 @@ def _structured(configuration: dict, name: str) -> np.dtype:
 
 
 def _field_name(field: object) -> str:
-    name = field.get("name") if isinstance(field, dict) else field[0] if isinstance(field, list) and field else None
+    name = None
+    if isinstance(field, dict):
+        name = field.get("name")
+    elif isinstance(field, list) and field:
+        name = field[0]
     if not isinstance(name, str):
         raise MetadataError(f"a field of a structured data type lacks its name: {shorten(field)}")
     return name

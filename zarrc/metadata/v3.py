@@ -77,11 +77,13 @@ def dump_document(content: dict) -> bytes:
 
 def _decode_group(content: dict) -> GroupMetadata:
     consolidated = content.get("consolidated_metadata")
+    if consolidated is not None:
+        consolidated = mapping(consolidated, "consolidated_metadata")
     return GroupMetadata(
         zarr_format=3,
         attributes=_attributes(content),
         extra=_extra(content, GROUP_KEYS),
-        consolidated_metadata=None if consolidated is None else mapping(consolidated, "consolidated_metadata"),
+        consolidated_metadata=consolidated,
     )
 
 
@@ -131,7 +133,7 @@ def _decode_array(content: dict) -> ArrayMetadata:
 def _encode_array(meta: ArrayMetadata) -> dict:
     data_type = dtypes.encode_v3(meta.dtype) if meta.data_type is None else meta.data_type
     if dtypes.decode_v3(data_type) != meta.dtype:
-        raise MetadataError(f"data_type {shorten(data_type)} is not that of dtype {meta.dtype}, native and packed")
+        raise MetadataError(f"data_type {shorten(data_type)} and dtype {meta.dtype} differ: format 3 has it native and packed")
     content: dict[str, Any] = {
         "shape": list(meta.shape),
         "data_type": data_type,
@@ -191,7 +193,8 @@ def _decode_key_encoding(value: object) -> ChunkKeyEncoding:
 def _decode_dimension_names(value: object) -> tuple[str | None, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, (list, tuple)) or not all(name is None or isinstance(name, str) for name in value):
+    legal = isinstance(value, (list, tuple)) and all(name is None or isinstance(name, str) for name in value)
+    if not legal:
         raise MetadataError(f"dimension_names must be a list of strings and nulls, not {shorten(value)}")
     return tuple(value)
 

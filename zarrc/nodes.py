@@ -1,0 +1,500 @@
+"""What lives at a path of a store: the metadata documents of arrays and groups.
+
+=========  =======================  ====================
+format     document of a node       its attributes
+=========  =======================  ====================
+3          ``zarr.json``            inside
+2          ``.zarray``, ``.zgroup`` ``.zattrs``
+=========  =======================  ====================
+
+Opening looks for ``zarr.json`` first. Where both formats stand at one path,
+format 3 is read, with a warning. A store is any mapping of keys to bytes; only
+``KeyError`` means that a document is not there.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Literal
+
+from .errors import (
+    ArrayNotFoundError,
+    ContainsArrayError,
+    ContainsGroupError,
+    GroupNotFoundError,
+    MetadataError,
+    PathNotFoundError,
+)
+from .kernels.pool import KeyLock
+from .metadata import v2, v3
+from .metadata.documents import load, mapping, shorten
+from .metadata.model import ArrayMetadata, GroupMetadata
+from .storage import base
+
+ARRAY_KEY = base.ARRAY_META_KEY
+GROUP_KEY = base.GROUP_META_KEY
+ATTRS_KEY = base.ATTRS_KEY
+V3_KEY = "zarr.json"
+DOCUMENT_NAMES = (V3_KEY, ARRAY_KEY, GROUP_KEY, ATTRS_KEY, ".zmetadata")
+
+Store = MutableMapping[str, Any]
+Node = ArrayMetadata | GroupMetadata
+Kind = Literal["array", "group"]
+
+
+# Paths and keys
+
+
+def normalize_path(path: object) -> str:
+    """Return a path as stores know it: no slashes at its ends or in a row.
+
+    Parameters
+    ----------
+    path : str, bytes or None
+        None is the root. Backslashes are slashes. Anything else is taken by its ``str``.
+
+    Raises
+    ------
+    ValueError
+        A segment is ``"."`` or ``".."``.
+
+    Examples
+    --------
+    >>> normalize_path("/foo//bar/")
+    'foo/bar'
+    """
+    if isinstance(path, bytes):
+        path = path.decode("ascii")
+    return base.normalize_storage_path(path if path is None else str(path))
+
+
+def document_key(path: str, name: str) -> str:
+    """Return the key of the document `name` of the node at a normal path."""
+    return f"{path}/{name}" if path else name
+
+
+def attributes_key(path: str, zarr_format: int) -> str:
+    """Return the key of the document that holds the attributes of the node at a normal path."""
+    return document_key(path, ATTRS_KEY if zarr_format == 2 else V3_KEY)
+
+
+def lock(store: Store, key: str) -> KeyLock:
+    """Return this process's lock of a document, a context manager; hold one at a time."""
+    return KeyLock(hash(base.identity(store)), key)
+
+
+def _get(store: Store, key: str) -> Any:
+    """Return a value or None, through ``store[key]``: subclasses of dict have their own."""
+    try:
+        return store[key]
+    except KeyError:
+        return None
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    """Yield the paths above `path`, the nearest first and the root last."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+# Asking
+
+
+def node_kind(store: Store, path: str, zarr_format: int | None = None) -> tuple[Kind, int] | None:
+    """Return ``"array"`` or ``"group"`` and the format of what lives at a path, or None.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    path : str
+        Normal.
+    zarr_format : 2, 3 or None
+        None looks for both, format 3 first.
+    """
+    if zarr_format != 2:
+        document = _get(store, document_key(path, V3_KEY))
+        if document is not None:
+            return _node_type(document, path), 3
+    if zarr_format != 3:
+        if document_key(path, ARRAY_KEY) in store:
+            return "array", 2
+        if document_key(path, GROUP_KEY) in store:
+            return "group", 2
+    return None
+
+
+def _node_type(document: Any, path: str) -> Kind:
+    key = document_key(path, V3_KEY)
+    node_type = load(document, key).get("node_type")
+    if node_type not in ("array", "group"):
+        raise MetadataError(f"{key}: node_type must be 'array' or 'group', not {shorten(node_type)}")
+    return node_type
+
+
+def contains_array(store: Store, path: object = None, zarr_format: int | None = None) -> bool:
+    """Say whether an array lives at a path."""
+    return _is_kind("array", store, path, zarr_format)
+
+
+def contains_group(store: Store, path: object = None, zarr_format: int | None = None) -> bool:
+    """Say whether a group lives at a path."""
+    return _is_kind("group", store, path, zarr_format)
+
+
+def _is_kind(kind: Kind, store: Store, path: object, zarr_format: int | None) -> bool:
+    found = node_kind(store, normalize_path(path), zarr_format)
+    return found is not None and found[0] == kind
+
+
+def ancestor_format(store: Store, path: object) -> int | None:
+    """Return the format of the nearest group above a path; None where there is none.
+
+    It decides the format of whatever is made at the path.
+    """
+    for ancestor in _ancestors(normalize_path(path)):
+        found = node_kind(store, ancestor)
+        if found is not None and found[0] == "group":
+            return found[1]
+    return None
+
+
+def children(store: Store, path: object = None, zarr_format: int | None = None) -> Iterator[tuple[str, Kind]]:
+    """Yield name and kind of each node directly below a path, sorted by name.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    path : str
+    zarr_format : 2, 3 or None
+        Of the group, where it is known: spares looking for the other.
+    """
+    path = normalize_path(path)
+    for name in base.listdir(store, path):
+        if name in DOCUMENT_NAMES:
+            continue
+        found = node_kind(store, document_key(path, name), zarr_format)
+        if found is not None:
+            yield name, found[0]
+
+
+# Reading
+
+
+def read_array(store: Store, path: object = None, zarr_format: int | None = None) -> ArrayMetadata:
+    """Return what the documents say of the array at a path.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    path : str
+    zarr_format : 2, 3 or None
+        None detects it.
+
+    Raises
+    ------
+    ArrayNotFoundError
+        No array lives there.
+    MetadataError
+        A document cannot be understood; the message begins with its key.
+    """
+    path = normalize_path(path)
+    node = _read_v3(store, path) if zarr_format != 2 else None
+    if node is None and zarr_format != 3:
+        node = _read_v2_array(store, path)
+    elif zarr_format is None:
+        _warn_of_both(store, path, ARRAY_KEY)
+    if not isinstance(node, ArrayMetadata):
+        raise ArrayNotFoundError(path)
+    return node
+
+
+def read_group(store: Store, path: object = None, zarr_format: int | None = None) -> GroupMetadata:
+    """Return what the documents say of the group at a path.
+
+    Parameters and MetadataError are those of `read_array`.
+
+    Raises
+    ------
+    GroupNotFoundError
+        No group lives there.
+    """
+    path = normalize_path(path)
+    node = _read_v3(store, path) if zarr_format != 2 else None
+    if node is None and zarr_format != 3:
+        node = _read_v2_group(store, path)
+    elif zarr_format is None:
+        _warn_of_both(store, path, GROUP_KEY)
+    if not isinstance(node, GroupMetadata):
+        raise GroupNotFoundError(path)
+    return node
+
+
+def read_node(store: Store, path: object = None, zarr_format: int | None = None) -> Node:
+    """Return what the documents say of the array or group at a path.
+
+    Parameters and MetadataError are those of `read_array`.
+
+    Raises
+    ------
+    PathNotFoundError
+        Neither lives there.
+    """
+    path = normalize_path(path)
+    node = _read_v3(store, path) if zarr_format != 2 else None
+    if node is None and zarr_format != 3:
+        node = _read_v2_array(store, path) or _read_v2_group(store, path)
+    elif zarr_format is None:
+        _warn_of_both(store, path, ARRAY_KEY, GROUP_KEY)
+    if node is None:
+        raise PathNotFoundError(path)
+    return node
+
+
+def _read_v3(store: Store, path: str) -> Node | None:
+    key = document_key(path, V3_KEY)
+    document = _get(store, key)
+    return None if document is None else _decode(key, v3.decode, document)
+
+
+def _read_v2_array(store: Store, path: str) -> ArrayMetadata | None:
+    key = document_key(path, ARRAY_KEY)
+    document = _get(store, key)
+    if document is None:
+        return None
+    return _decode(key, v2.decode_array, document, read_attributes(store, document_key(path, ATTRS_KEY)))
+
+
+def _read_v2_group(store: Store, path: str) -> GroupMetadata | None:
+    key = document_key(path, GROUP_KEY)
+    document = _get(store, key)
+    if document is None:
+        return None
+    return _decode(key, v2.decode_group, document, read_attributes(store, document_key(path, ATTRS_KEY)))
+
+
+def _decode(key: str, decode: Any, *arguments: Any) -> Any:
+    """Call `decode`; its MetadataErrors get the document's key."""
+    try:
+        return decode(*arguments)
+    except MetadataError as error:
+        raise type(error)(f"{key}: {error}") from error
+
+
+def _warn_of_both(store: Store, path: str, *names: str) -> None:
+    for name in names:
+        if document_key(path, name) in store:
+            message = f"path {path!r} holds {V3_KEY} and {name}: format 3 is read"
+            warnings.warn(message, UserWarning, stacklevel=3)
+
+
+# Writing
+
+
+def write_array(store: Store, path: object, meta: ArrayMetadata) -> None:
+    """Write the documents of an array; its own comes last."""
+    path = normalize_path(path)
+    _write(store, path, _documents(path, meta))
+
+
+def write_group(store: Store, path: object, meta: GroupMetadata) -> None:
+    """Write the documents of a group; its own comes last."""
+    path = normalize_path(path)
+    _write(store, path, _documents(path, meta))
+
+
+def _documents(path: str, meta: Node) -> dict[str, bytes]:
+    """Return the documents of a node by key, in the order of writing."""
+    if meta.zarr_format == 3:
+        return {document_key(path, V3_KEY): v3.encode(meta)}
+    documents = {}
+    if meta.attributes:
+        documents[document_key(path, ATTRS_KEY)] = v2.encode_attributes(meta.attributes)
+    if isinstance(meta, ArrayMetadata):
+        documents[document_key(path, ARRAY_KEY)] = v2.encode_array(meta)
+    else:
+        documents[document_key(path, GROUP_KEY)] = v2.encode_group(meta)
+    return documents
+
+
+def _write(store: Store, path: str, documents: dict[str, bytes]) -> None:
+    """Write documents; attributes that were there before do not outlive them."""
+    v3_key, attributes_at = document_key(path, V3_KEY), document_key(path, ATTRS_KEY)
+    if v3_key not in documents and attributes_at not in documents and attributes_at in store:
+        documents = {attributes_at: v2.encode_attributes({})} | documents
+    base.setitems(store, documents)
+
+
+def write_attributes(store: Store, path: object, meta: Node) -> None:
+    """Write the attributes of a node where its format keeps them, and nothing else."""
+    replace_attributes(store, attributes_key(normalize_path(path), meta.zarr_format), meta.attributes)
+
+
+def read_attributes(store: Store, key: str) -> dict:
+    """Return the attributes in the document `key`; none where it is absent.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    key : str
+        Of a ``zarr.json``, or of a document that holds nothing but attributes.
+
+    Raises
+    ------
+    MetadataError
+        The document is not a JSON object.
+    """
+    document = _get(store, key)
+    if document is None:
+        return {}
+    content = load(document, key)
+    return mapping(content.get("attributes", {}), f"{key}: attributes") if is_v3_key(key) else content
+
+
+def replace_attributes(store: Store, key: str, attributes: dict) -> dict:
+    """Write the attributes in the document `key`; the rest of a ``zarr.json`` stays as it is.
+
+    Returns
+    -------
+    dict
+        The attributes as a reader finds them.
+
+    Raises
+    ------
+    PathNotFoundError
+        `key` names a ``zarr.json`` that is absent.
+    TypeError, ValueError
+        A value has no JSON form.
+    """
+    if not is_v3_key(key):
+        document = v2.encode_attributes(attributes)
+        store[key] = document
+        return v2.decode_attributes(document)
+    present = _get(store, key)
+    if present is None:
+        raise PathNotFoundError(key.removesuffix(V3_KEY).rstrip("/"))
+    document = v3.dump_document(load(present, key) | {"attributes": attributes})
+    store[key] = document
+    return load(document, key)["attributes"]
+
+
+def is_v3_key(key: str) -> bool:
+    """Say whether `key` is that of a ``zarr.json``."""
+    return key.rpartition("/")[2] == V3_KEY
+
+
+# Making
+
+
+def init_array(
+    store: Store,
+    path: object,
+    meta: ArrayMetadata,
+    overwrite: bool = False,
+    chunk_store: Store | None = None,
+) -> None:
+    """Make an array at a path, and the groups above it that are missing.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    path : str
+    meta : ArrayMetadata
+    overwrite : bool
+        Delete all that is at the path, of either format, and make arrays that
+        stand above it groups.
+    chunk_store : MutableMapping, optional
+        Where the chunks are, if not in `store`; cleared with it.
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError
+        Something is there, or an array stands above, and `overwrite` is off.
+    ValueError
+        The nearest group above is of the other format.
+    FileExistsError
+        `overwrite` would wipe a local directory that is not Zarr's.
+    """
+    path = normalize_path(path)
+    documents = _documents(path, meta)  # before room is made: what cannot be written deletes nothing
+    _make_room(store, path, meta.zarr_format, overwrite, chunk_store)
+    _write(store, path, documents)
+
+
+def init_group(
+    store: Store,
+    path: object = None,
+    zarr_format: int = 2,
+    overwrite: bool = False,
+    attributes: dict | None = None,
+    chunk_store: Store | None = None,
+) -> GroupMetadata:
+    """Make a group at a path, and the groups above it that are missing.
+
+    Parameters
+    ----------
+    zarr_format : 2 or 3
+    attributes : dict, optional
+    store, path, overwrite, chunk_store
+        As for `init_array`, which raises the same.
+
+    Returns
+    -------
+    GroupMetadata
+    """
+    path = normalize_path(path)
+    meta = GroupMetadata(zarr_format, {} if attributes is None else attributes)
+    documents = _documents(path, meta)
+    _make_room(store, path, zarr_format, overwrite, chunk_store)
+    _write(store, path, documents)
+    return meta
+
+
+def _make_room(
+    store: Store, path: str, zarr_format: int, overwrite: bool, chunk_store: Store | None
+) -> None:
+    """Leave `path` empty and inside of groups of one format."""
+    if not overwrite:
+        _refuse_node(store, path)
+    missing = _missing_groups(store, path, zarr_format, overwrite)
+    if overwrite:
+        _clear(store, path, chunk_store)
+    for ancestor in reversed(missing):
+        if overwrite and node_kind(store, ancestor) is not None:
+            _clear(store, ancestor, chunk_store)
+        write_group(store, ancestor, GroupMetadata(zarr_format))
+
+
+def _refuse_node(store: Store, path: str) -> None:
+    found = node_kind(store, path)
+    if found is not None:
+        raise (ContainsArrayError if found[0] == "array" else ContainsGroupError)(path)
+
+
+def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) -> list[str]:
+    """Return the ancestors of `path`, nearest first, that are to be made up to the first group.
+
+    Above a group there are groups already.
+    """
+    missing = []
+    for ancestor in _ancestors(path):
+        found = node_kind(store, ancestor)
+        if found is not None and found[0] == "group":
+            if found[1] != zarr_format:
+                raise ValueError(
+                    f"path {path!r} is inside of the group {ancestor!r} of format {found[1]}: "
+                    f"nothing of format {zarr_format} can be made there"
+                )
+            break
+        if found is not None and not overwrite:
+            raise ContainsArrayError(ancestor)
+        missing.append(ancestor)
+    return missing
+
+
+def _clear(store: Store, path: str, chunk_store: Store | None) -> None:
+    """Delete all keys under `path`."""
+    for each in (store,) if chunk_store is None or chunk_store is store else (store, chunk_store):
+        base.refuse_foreign(each, path)
+        base.rmdir(each, path)
