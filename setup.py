@@ -18,6 +18,7 @@ import subprocess
 import sys
 from importlib.metadata import files
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -45,6 +46,9 @@ KERNELS = {
     "lz4": "liblz4",
     "deflate": "zlib",
 }
+
+# kernels that use NumPy's C interface; the others see plain memory
+NUMPY_KERNELS = {"pipeline"}
 
 DIRECTIVES = {
     "language_level": "3",
@@ -113,6 +117,9 @@ def link(options, library):
 
 def extension(kernel, library):
     options = common_options()
+    if kernel in NUMPY_KERNELS:
+        options["include_dirs"].append(numpy.get_include())
+        options["define_macros"] = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
     if library is not None:
         link(options, library)
     return Extension(f"zarrc.kernels.{kernel}", [f"zarrc/kernels/{kernel}.pyx"], language="c++", **options)

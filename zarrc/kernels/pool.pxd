@@ -11,5 +11,6 @@ cdef int run(Task task, void* context, index_t n, int threads) noexcept nogil
 
 # The lock of a chunk key, by its hash. Take it without the GIL, one at a time.
 cdef void lock(uint64_t hash) noexcept nogil
+cdef bint try_lock(uint64_t hash) noexcept nogil
 cdef void unlock(uint64_t hash) noexcept nogil
 cdef uint64_t hash_key(uint64_t identity, const char* key, size_t nbytes) noexcept nogil

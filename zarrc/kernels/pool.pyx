@@ -67,6 +67,10 @@ cdef void lock(uint64_t hash) noexcept nogil:
     cpp_lock(hash)
 
 
+cdef bint try_lock(uint64_t hash) noexcept nogil:
+    return cpp_try_lock(hash)
+
+
 cdef void unlock(uint64_t hash) noexcept nogil:
     cpp_unlock(hash)
 

@@ -22,15 +22,14 @@ ctypedef enum Status:
     UNSUPPORTED     # valid data of a kind that this build cannot decode
 
 
-# Memory that a stage writes to. `data` belongs to whoever made the buffer:
-# with `growable` it is owned by the buffer and may be replaced by `reserve`,
-# else it is somebody's memory of exactly `capacity` bytes.
-ctypedef struct Buffer:
-    char* data
-    size_t nbytes       # how many bytes hold a result
-    size_t capacity
-    size_t limit        # never make it larger than this (decoding)
-    bint growable
+# Memory that a stage writes to; see types.hpp.
+cdef extern from "types.hpp" nogil:
+    ctypedef struct Buffer:
+        char* data
+        size_t nbytes
+        size_t capacity
+        size_t limit
+        bint growable
 
 
 cdef inline Status reserve_keeping(Buffer* buffer, size_t nbytes, size_t kept) noexcept nogil:

@@ -1,0 +1,242 @@
+"""Chunk files: read whole or in part, replaced as a whole, with the GIL released."""
+
+import os
+
+from libc.errno cimport EEXIST, EINTR, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, errno
+from libc.stdint cimport uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy, strlen, strrchr
+from posix.fcntl cimport O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY, open
+from posix.stat cimport fstat, mkdir, struct_stat
+from posix.types cimport off_t
+from posix.unistd cimport close, fsync as fsync_fd, getpid, pread, read, unlink, write
+
+from .types cimport Buffer, Status, index_t, reserve, reserve_keeping, OK, NO_MEMORY, SYSTEM, WRONG_SIZE
+
+cdef extern from "fcntl.h" nogil:
+    int O_CLOEXEC
+
+cdef extern from "stdio.h" nogil:
+    int rename(const char*, const char*)
+
+cdef extern from *:
+    """
+    #include <atomic>
+    static std::atomic<uint64_t> zarrc_temporaries{0};
+    static uint64_t zarrc_next_temporary(void) { return zarrc_temporaries.fetch_add(1); }
+    """
+    uint64_t zarrc_next_temporary() nogil
+
+# Temporary files are named ".zarrc-<process>-<nonce>-<count>": `storage.local` hides
+# names that begin so. The nonce tells apart processes of one number on two machines.
+cdef uint64_t nonce = int.from_bytes(os.urandom(8), "little")
+
+cdef enum:
+    FIRST_READ = 1 << 16    # bytes asked for when nothing is known about a file's size
+
+
+cdef inline bint means_absent(int code) noexcept nogil:
+    return code == ENOENT or code == ENOTDIR
+
+
+cdef int open_retrying(const char* path, int flags, int mode) noexcept nogil:
+    cdef int fd = open(path, flags | O_CLOEXEC, mode)
+    while fd < 0 and errno == EINTR:
+        fd = open(path, flags | O_CLOEXEC, mode)
+    return fd
+
+
+cdef Status read_to_end(int fd, Buffer* out, int* code) noexcept nogil:
+    cdef struct_stat info
+    cdef size_t wanted
+    cdef ssize_t n
+    cdef Status status = reserve(out, FIRST_READ)
+    if status != OK:
+        return status
+    out.nbytes = 0
+    while True:
+        n = read(fd, out.data + out.nbytes, out.capacity - out.nbytes)
+        if n < 0:
+            if errno == EINTR:
+                continue
+            code[0] = errno
+            return SYSTEM
+        if n == 0:
+            return OK
+        out.nbytes += n
+        if out.nbytes == out.capacity:      # the buffer was too small: ask how much there is
+            if fstat(fd, &info) != 0:
+                code[0] = errno
+                return SYSTEM
+            wanted = info.st_size + 1 if <size_t> info.st_size >= out.nbytes else 2 * out.nbytes
+            status = reserve_keeping(out, wanted, out.nbytes)
+            if status != OK:
+                return status
+
+
+cdef Status read_file(const char* path, Buffer* out, bint* absent, int* code) noexcept nogil:
+    cdef int fd = open_retrying(path, O_RDONLY, 0)
+    cdef Status status
+    absent[0] = False
+    if fd < 0:
+        if means_absent(errno):
+            absent[0] = True
+            return OK
+        code[0] = errno
+        return SYSTEM
+    status = read_to_end(fd, out, code)
+    close(fd)
+    if status == SYSTEM and code[0] == EISDIR:      # a folder is not a key
+        absent[0] = True
+        return OK
+    return status
+
+
+cdef int open_file(const char* path, size_t* nbytes, bint* absent, int* code) noexcept nogil:
+    cdef struct_stat info
+    cdef int fd = open_retrying(path, O_RDONLY, 0)
+    absent[0] = False
+    if fd < 0:
+        absent[0] = means_absent(errno)
+        code[0] = errno
+        return -1
+    if fstat(fd, &info) != 0:
+        code[0] = errno
+        close(fd)
+        return -1
+    if info.st_mode & 0o170000 == 0o040000:
+        absent[0] = True
+        close(fd)
+        return -1
+    nbytes[0] = info.st_size
+    return fd
+
+
+cdef Status read_range(int fd, char* out, size_t nbytes, index_t offset, int* code) noexcept nogil:
+    cdef ssize_t n
+    while nbytes > 0:
+        n = pread(fd, out, nbytes, offset)
+        if n < 0:
+            if errno == EINTR:
+                continue
+            code[0] = errno
+            return SYSTEM
+        if n == 0:
+            return WRONG_SIZE
+        out += n
+        offset += n
+        nbytes -= n
+    return OK
+
+
+cdef void close_file(int fd) noexcept nogil:
+    close(fd)
+
+
+cdef int make_parents(char* path) noexcept nogil:
+    """Make the folders that `path`, a file's, lies in; return an errno or 0. `path` is changed and restored."""
+    cdef char* slash = strrchr(path, c"/")
+    cdef int code = 0
+    if slash == NULL or slash == path:
+        return ENOENT
+    slash[0] = 0
+    if mkdir(path, 0o777) != 0:
+        code = errno
+        if code == ENOENT:
+            code = make_parents(path)
+            if code == 0 and mkdir(path, 0o777) != 0:
+                code = errno
+        if code == EEXIST:
+            code = 0
+    slash[0] = c"/"
+    return code
+
+
+cdef int name_temporary(char* out, const char* path, size_t folder) noexcept nogil:
+    """Write a fresh name in the folder that the first `folder` bytes of `path` name; return an errno or 0."""
+    cdef int n
+    if folder + 80 > PATH_CAPACITY:
+        return ENAMETOOLONG
+    memcpy(out, path, folder)
+    n = snprintf(
+        out + folder, 80, ".zarrc-%d-%016llx-%llx",
+        <int> getpid(), <unsigned long long> nonce, <unsigned long long> zarrc_next_temporary(),
+    )
+    return 0 if 0 < n < 80 else ENAMETOOLONG
+
+
+cdef int open_temporary(char* out, char* path, size_t folder, int* code) noexcept nogil:
+    """Open a fresh file beside `path`, making folders as needed; -1 and an errno on failure."""
+    cdef int fd, attempt
+    for attempt in range(100):
+        code[0] = name_temporary(out, path, folder)
+        if code[0] != 0:
+            return -1
+        fd = open_retrying(out, O_WRONLY | O_CREAT | O_EXCL, 0o666)
+        if fd >= 0:
+            return fd
+        code[0] = errno
+        if code[0] == ENOENT:
+            code[0] = make_parents(path)
+            if code[0] != 0:
+                return -1
+        elif code[0] != EEXIST:
+            return -1
+    return -1
+
+
+cdef int write_all(int fd, const char* data, size_t nbytes) noexcept nogil:
+    cdef ssize_t n
+    while nbytes > 0:
+        n = write(fd, data, nbytes)
+        if n < 0:
+            if errno == EINTR:
+                continue
+            return errno
+        data += n
+        nbytes -= n
+    return 0
+
+
+cdef int sync_folder(char* path, size_t folder) noexcept nogil:
+    """Make a rename in the folder of `path` durable; return an errno or 0."""
+    cdef char kept = path[folder]
+    cdef int fd, code = 0
+    path[folder] = 0
+    fd = open_retrying(path, O_RDONLY | O_DIRECTORY, 0)
+    path[folder] = kept
+    if fd < 0:
+        return errno
+    if fsync_fd(fd) != 0:
+        code = errno
+    close(fd)
+    return code
+
+
+cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, int* code) noexcept nogil:
+    cdef char temporary[PATH_CAPACITY]
+    cdef char* slash = strrchr(path, c"/")
+    cdef size_t folder = slash - path + 1 if slash != NULL else 0
+    cdef int fd = open_temporary(temporary, path, folder, code)
+    if fd < 0:
+        return SYSTEM
+    code[0] = write_all(fd, data, nbytes)
+    if code[0] == 0 and fsync and fsync_fd(fd) != 0:
+        code[0] = errno
+    if close(fd) != 0 and code[0] == 0:
+        code[0] = errno
+    if code[0] == 0 and rename(temporary, path) != 0:
+        code[0] = errno
+    if code[0] != 0:
+        unlink(temporary)
+        return SYSTEM
+    if fsync:
+        code[0] = sync_folder(path, folder)
+    return OK if code[0] == 0 else SYSTEM
+
+
+cdef Status remove_file(const char* path, int* code) noexcept nogil:
+    if unlink(path) != 0 and not means_absent(errno):
+        code[0] = errno
+        return SYSTEM
+    return OK
