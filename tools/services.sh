@@ -29,6 +29,8 @@ get_debian() { # NAME PACKAGES...
     fi
 }
 
+get_on-demand() { get_debian "$@"; }
+
 get_peer() { # NAME REQUIREMENTS...
     local name="$1" home=".peers/$1"
     shift
@@ -43,6 +45,7 @@ get_peer() { # NAME REQUIREMENTS...
 while read -r kind name what; do
     [[ -z "$kind" || "$kind" == \#* ]] && continue
     [[ $# -gt 0 && " $* " != *" $name "* ]] && continue
+    [[ $# -eq 0 && "$kind" = on-demand ]] && continue
     read -ra items <<<"$what"
     "get_$kind" "$name" "${items[@]}" || { echo "!! $name could not be had" >&2; failed=1; }
 done <tools/services.txt

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# What is too long for every change: run before a release, or before an issue is closed.
+#
+#   tools/thorough.sh                      every step
+#   tools/thorough.sh debug sanitizers     only these
+#
+# PYTHON   the interpreter (default: python3); each step has an environment of its own in .venvs/
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTHON="${PYTHON:-python3}"
+OTHER_PYTHONS=(3.12 3.13 3.14)
+summary=()
+failed=0
+
+# environment NAME PYTHON REQUIREMENT...: make it anew where its Python changed, and install into it
+environment() {
+    local home=".venvs/$1" python="$2"
+    shift 2
+    [ -x "$home/bin/python" ] || "$python" -m venv "$home"
+    "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+# Print the path of an interpreter of version $1, be it on the PATH or one of pyenv's.
+find_python() {
+    local candidate
+    for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/python; do
+        if "$candidate" -c 'pass' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+step_examples() {
+    environment examples "$PYTHON" '.[test]' &&
+        ZARRC_HYPOTHESIS=thorough .venvs/examples/bin/pytest -q
+}
+
+step_debug() { # bounds checks and assertions in the kernels
+    ZARRC_DEBUG=1 environment debug "$PYTHON" '.[test]' &&
+        ZARRC_HYPOTHESIS=ci .venvs/debug/bin/pytest -q
+}
+
+step_system() { # the system's blosc, zstd, lz4 and zlib
+    if ! pkg-config --exists blosc libzstd liblz4 zlib; then
+        echo "the system's libraries are missing: 'make services' gets them"
+        return 77
+    fi
+    ZARRC_SYSTEM_LIBS=1 environment system "$PYTHON" '.[test]' &&
+        .venvs/system/bin/pytest -q -m 'not peer'
+}
+
+step_sanitizers() { # out-of-bounds accesses, undefined behaviour
+    local library preload=""
+    for library in libasan.so libubsan.so libstdc++.so; do
+        preload+="$(gcc -print-file-name=$library) "
+    done
+    ZARRC_SANITIZE=address,undefined environment sanitizers "$PYTHON" '.[test]' &&
+        LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+            PYTHONMALLOC=malloc ZARRC_HYPOTHESIS=default \
+            .venvs/sanitizers/bin/python .venvs/sanitizers/bin/pytest -q -m 'not peer and not slow'
+}
+
+step_python() { # VERSION
+    local python
+    if ! python="$(find_python "$1")"; then
+        echo "no Python $1 on the PATH or among pyenv's"
+        return 77
+    fi
+    environment "python$1" "$python" '.[test]' && ".venvs/python$1/bin/pytest" -q -m 'not peer'
+}
+
+step_free_threaded() {
+    local python
+    python="$(tools/free_threaded_python.sh)" || return 77
+    environment free-threaded "$python" 'numpy<2.5' pytest hypothesis . &&
+        .venvs/free-threaded/bin/pytest -q -m 'not peer'
+}
+
+# run TITLE FUNCTION ARGUMENT...: 77 means that something is not there
+run() {
+    local title="$1" start=$SECONDS status=0 word
+    shift
+    printf '\n== %s\n' "$title"
+    "$@" || status=$?
+    case $status in
+        0) word=passed ;;
+        77) word=skipped ;;
+        *) word=FAILED failed=1 ;;
+    esac
+    summary+=("$(printf '%-24s %-8s %5d s' "$title" "$word" $((SECONDS - start)))")
+}
+
+is_wanted() { [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $1 "* ]]; }
+
+wanted=("$@")
+for step in examples debug sanitizers system; do
+    is_wanted "$step" && run "$step" "step_$step"
+done
+for version in "${OTHER_PYTHONS[@]}"; do
+    is_wanted "python$version" && run "python$version" step_python "$version"
+done
+is_wanted free-threaded && run free-threaded step_free_threaded
+
+printf '\n'
+printf '%s\n' "${summary[@]}"
+exit $failed
