@@ -1,0 +1,6 @@
+from .codec import Codec
+
+class Zstd(Codec):
+    def __init__(self, level: int = 0, checksum: bool = False) -> None: ...
+
+def version() -> str: ...
