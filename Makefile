@@ -36,7 +36,7 @@ services:
 lint: $(VENV)/test.done $(VENV)/lint.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint zarrc
+	PATH="$(BIN):$$PATH" cython-lint zarrc
 	$(BIN)/mypy
 	$(BIN)/codespell
 
