@@ -20,13 +20,24 @@ _OWN = {
     "register_codec": "registry",
 }
 
-_MODULES = ("base", "blosc", "bytes_", "chain", "crc32c", "gzip", "numcodecs", "registry", "transpose", "zstd")
+_MODULES = (
+    "base",
+    "blosc",
+    "bytes_",
+    "chain",
+    "crc32c",
+    "gzip",
+    "numcodecs",
+    "registry",
+    "transpose",
+    "zstd",
+)
 
 # what numcodecs is known to have, for `dir` and completion; any other name of its is found too
 _NUMCODECS = (
-    "AsType", "BZ2", "Base64", "BitRound", "Blosc", "Categorize", "Delta", "FixedScaleOffset", "GZip", "JSON",
-    "LZ4", "LZMA", "MsgPack", "PackBits", "Pickle", "Quantize", "Shuffle", "VLenArray", "VLenBytes", "VLenUTF8",
-    "Zlib", "Zstd", "get_codec",
+    "AsType", "BZ2", "Base64", "BitRound", "Blosc", "Categorize", "Delta", "FixedScaleOffset", "GZip",
+    "JSON", "LZ4", "LZMA", "MsgPack", "PackBits", "Pickle", "Quantize", "Shuffle", "VLenArray", "VLenBytes",
+    "VLenUTF8", "Zlib", "Zstd", "get_codec",
 )  # fmt: skip
 
 __all__ = sorted([*_OWN])

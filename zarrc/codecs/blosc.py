@@ -93,7 +93,8 @@ class BloscCodec(CodecDescriptor):
         from zarrc.kernels.blosc import Blosc
 
         full = self.evolve(spec)
-        return Blosc(full.cname.value, full.clevel, _SHUFFLE_NUMBERS[full.shuffle], full.typesize, full.blocksize)
+        shuffle, typesize = _SHUFFLE_NUMBERS[full.shuffle], full.typesize or 1
+        return Blosc(full.cname.value, full.clevel, shuffle, typesize, full.blocksize)
 
 
 def __getattr__(name: str) -> Any:

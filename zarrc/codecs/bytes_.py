@@ -62,7 +62,9 @@ class BytesCodec(CodecDescriptor):
 
     def kernel(self, spec: ChunkSpec) -> Codec | None:
         if spec.dtype.hasobject:
-            raise ValueError(f"codec 'bytes': objects ({spec.dtype}) have no bytes; they need an object codec")
+            raise ValueError(
+                f"codec 'bytes': objects ({spec.dtype}) have no bytes; they need an object codec"
+            )
         if self.endian is None:
             self._check_single_bytes(spec.dtype)
             return None
@@ -78,7 +80,9 @@ class BytesCodec(CodecDescriptor):
 
     def _check_single_bytes(self, dtype: np.dtype) -> None:
         if dtype.names is None and any(True for _ in _numbers(dtype)):
-            raise ValueError(f"codec 'bytes': endian must be given for {dtype}, whose elements have several bytes")
+            raise ValueError(
+                f"codec 'bytes': endian must be given for {dtype}, whose elements have several bytes"
+            )
 
 
 def byte_swaps(dtype: np.dtype, endian: Endian) -> list[Swap]:

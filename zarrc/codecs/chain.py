@@ -109,10 +109,14 @@ def build_chain(
 
 def resolve_codecs(codecs: Sequence[Spec]) -> tuple[CodecDescriptor, ...]:
     """Return the descriptors of a chain; unknown codecs that need not be understood are left out."""
-    return tuple(get_codec(spec) for spec in codecs if getattr(spec, "must_understand", True) or is_known(spec.name))
+    return tuple(
+        get_codec(spec) for spec in codecs if getattr(spec, "must_understand", True) or is_known(spec.name)
+    )
 
 
-def evolve_codecs(codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype) -> tuple[CodecDescriptor, ...]:
+def evolve_codecs(
+    codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype
+) -> tuple[CodecDescriptor, ...]:
     """Return the descriptors of a new array's chain with everything filled in that follows from its chunks.
 
     Parameters and errors are those of `build_chain`.
@@ -144,7 +148,9 @@ def check_order(descriptors: Sequence[CodecDescriptor]) -> None:
         makers = [each for each in descriptors if each.kind == ARRAY_TO_BYTES]
     names = [each.name for each in descriptors]
     if len(makers) != 1:
-        raise MetadataError(f"the codecs {names} need exactly one that turns an array into bytes, not {len(makers)}")
+        raise MetadataError(
+            f"the codecs {names} need exactly one that turns an array into bytes, not {len(makers)}"
+        )
     rank = [_KINDS.index(each.kind) for each in fixed]
     if rank != sorted(rank):
         raise MetadataError(f"the codecs {names} are out of order: first {', then '.join(_KINDS)}")
@@ -160,6 +166,10 @@ def _refuse_pickle(descriptors: Sequence[CodecDescriptor]) -> None:
 
 def _checked_nbytes(spec: ChunkSpec) -> int:
     nbytes = spec.nbytes
+    if spec.dtype.hasobject:
+        raise ValueError(
+            f"chunks of {spec.dtype} hold objects, which have no bytes: they need an object codec"
+        )
     if nbytes is None or nbytes > MAX_NBYTES:
         raise ValueError(f"chunks of shape {spec.shape} and {spec.dtype} have too many bytes")
     return nbytes

@@ -106,7 +106,13 @@ def get_codec(codec: Any) -> CodecDescriptor:
 
 
 def kind(codec: Any) -> str:
-    """Return ``"array->array"``, ``"array->bytes"`` or ``"bytes->bytes"`` for anything that `normalize` takes."""
+    """Return ``"array->array"``, ``"array->bytes"`` or ``"bytes->bytes"``.
+
+    Parameters
+    ----------
+    codec : object
+        Anything that `normalize` takes.
+    """
     return get_class(normalize(codec)[0]).kind
 
 
@@ -149,31 +155,13 @@ def normalize(codec: Any) -> tuple[str, dict[str, Any]]:
     raise BadCompressorError(codec)
 
 
-def to_numcodecs(codec: Any) -> dict[str, Any] | None:
-    """Return the configuration of numcodecs' codec, ``{"id": …, …}``, that does the same, or None.
-
-    Parameters
-    ----------
-    codec : object
-        Anything that `normalize` takes.
-    """
-    name, configuration = normalize(codec)
-    if name.startswith(PREFIX):
-        return {"id": name.removeprefix(PREFIX), **configuration}
-    if name not in _SAME_NAMES:
-        return None
-    if name == "blosc":
-        configuration.pop("typesize", None)
-        numbers = {value: number for number, value in _SHUFFLES.items()}
-        configuration["shuffle"] = numbers[configuration.get("shuffle", "autoshuffle")]
-    return {"id": name, **configuration}
-
-
 def _from_mapping(codec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if isinstance(codec.get("name"), str):
         configuration = codec.get("configuration") or {}
         if not isinstance(configuration, Mapping):
-            raise MetadataError(f"codec {codec['name']!r}: configuration must be an object, not {configuration!r}")
+            raise MetadataError(
+                f"codec {codec['name']!r}: configuration must be an object, not {configuration!r}"
+            )
         return codec["name"], dict(configuration)
     if isinstance(codec.get("id"), str):
         return _from_numcodecs(codec)

@@ -26,6 +26,10 @@ cdef void trim_scratch() noexcept nogil:
     trim_own_scratch(KEPT)
 
 
+cdef bint works_in_place(const Stage* stage) noexcept nogil:
+    return stage.in_place and stage.keeps_size
+
+
 cdef class Chain:
     """Compiled codecs in encode order.
 
@@ -57,7 +61,8 @@ cdef class Chain:
         for i, (codec, bound) in enumerate(zip(self.codecs, bounds, strict=True)):
             self.c.stages[i] = codec.stage
             self.c.limits[i] = bound
-        while self.c.n_in_place < self.c.n and self.c.stages[self.c.n_in_place].in_place:
+        # a stage that grows the data (a checksum) does not fit where the chunk is wanted
+        while self.c.n_in_place < self.c.n and works_in_place(&self.c.stages[self.c.n_in_place]):
             self.c.n_in_place += 1
         if not self.c.n:
             self.c.encoded_nbytes = nbytes

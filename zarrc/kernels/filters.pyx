@@ -284,6 +284,7 @@ cdef class Delta(Codec):
         self.stage.decode = delta_decode
         self.stage.params = &self.params
         self.stage.keeps_size = dtype.itemsize == astype.itemsize
+        self.stage.in_place = self.stage.keeps_size  # each element is read before its place is written
 
     def explain(self, int status, int code):
         if status == ENCODING:
