@@ -15,7 +15,8 @@ format 3 is read, with a warning. A store is any mapping of keys to bytes; only
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import nullcontext
 from typing import Any, Literal
 
 from .errors import (
@@ -302,6 +303,43 @@ def write_group(store: Store, path: object, meta: GroupMetadata) -> None:
     """Write the documents of a group; its own comes last."""
     path = normalize_path(path)
     _write(store, path, _documents(path, meta))
+
+
+def update_array(
+    store: Store,
+    path: str,
+    zarr_format: int,
+    change: Callable[[ArrayMetadata], ArrayMetadata],
+    synchronizer: Any = None,
+) -> ArrayMetadata:
+    """Change an array's document under its lock, from what is stored now; format 2's attributes stay untouched.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    path : str
+        Normalized.
+    zarr_format : {2, 3}
+    change : callable
+        Returns the new metadata, given the stored ones.
+    synchronizer : mapping of key to lock, optional
+        Taken too.
+
+    Returns
+    -------
+    ArrayMetadata
+        What was written.
+
+    Raises
+    ------
+    ArrayNotFoundError, MetadataError
+        As `read_array`.
+    """
+    key = document_key(path, V3_KEY if zarr_format == 3 else ARRAY_KEY)
+    with synchronizer[key] if synchronizer is not None else nullcontext(), lock(store, key):
+        meta = change(read_array(store, path, zarr_format))
+        store[key] = v3.encode(meta) if zarr_format == 3 else v2.encode_array(meta)
+    return meta
 
 
 def _documents(path: str, meta: Node) -> dict[str, bytes]:

@@ -121,6 +121,11 @@ cdef class Plan:
         """For each axis of the array its place in the result, None when an integer took it away."""
         return tuple([self.axes[i].out_axis if self.axes[i].out_axis >= 0 else None for i in range(self.grid.ndim)])
 
+    def out_starts(self, int axis):
+        """Where the rows of one axis begin in the result."""
+        cdef index_t r
+        return [self.axes[axis].rows[r].out_start for r in range(self.axes[axis].n_rows)]
+
     def axis(self, int axis):
         """Return the rows of one axis as tuples (chunk, elements, positions in the result, whole)."""
         cdef index_t r, k

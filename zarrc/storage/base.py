@@ -37,7 +37,7 @@ _BAD_KEY = re.compile(r"[\0\\]|(?:^|/)\.{0,2}(?:/|$)")
 _MAPPING_METHODS = ("__getitem__", "__setitem__", "__delitem__", "__contains__")
 
 
-class Store(MutableMapping):
+class Store(MutableMapping[str, Any]):
     """Base class of stores: a mapping of keys to bytes with optional abilities.
 
     A subclass defines ``__getitem__``, ``__setitem__``, ``__delitem__``,
@@ -88,7 +88,7 @@ class Store(MutableMapping):
         """Absolute local folder of the keys under ``prefix``, and the separator its layout forces, if any."""
         return None
 
-    def as_dict(self) -> dict | None:
+    def as_dict(self) -> dict[str, Any] | None:
         """The plain dict of keys to bytes behind this store, if that is all there is."""
         return None
 
@@ -292,7 +292,7 @@ def own_mapping(store: Any) -> bool:
     return True
 
 
-def access(store: Any, prefix: str = "", writing: bool = False) -> tuple:
+def access(store: Any, prefix: str = "", writing: bool = False) -> tuple[Any, ...]:
     """How the keys under ``prefix`` are best reached.
 
     Parameters
@@ -319,9 +319,11 @@ def access(store: Any, prefix: str = "", writing: bool = False) -> tuple:
     """
     if type(store) is dict:
         return ("dict", store, prefix)
-    if writing and isinstance(store, Store):
+    if not isinstance(store, Store):
+        return ("mapping", store, prefix)
+    if writing:
         store.check_writeable()
-    if isinstance(store, Store) and own_mapping(store):
+    if own_mapping(store):
         folder = store.chunk_directory(prefix)
         if folder is not None:
             return ("files", *folder, getattr(store, "durability", "rename") == "fsync")
@@ -329,6 +331,11 @@ def access(store: Any, prefix: str = "", writing: bool = False) -> tuple:
         if data is not None:
             return ("dict", data, prefix)
     return ("mapping", store, prefix)
+
+
+def is_writeable(store: Any) -> bool:
+    """Whether values can be written."""
+    return bool(store.is_writeable()) if hasattr(store, "is_writeable") else True
 
 
 def identity(store: Any) -> str:
@@ -396,7 +403,7 @@ def getsize(store: Any, path: str | None = "") -> int:
     """Bytes stored in the key ``path``, or else in the keys directly under it; -1 if that is unknown."""
     path = normalize_storage_path(path)
     if hasattr(store, "getsize"):
-        return store.getsize(path)
+        return int(store.getsize(path))
     if isinstance(store, MutableMapping):
         return _getsize_from_keys(store, path)
     return -1
@@ -406,7 +413,7 @@ def getsize_prefix(store: Any, path: str | None = "") -> int:
     """Bytes stored in all keys under ``path``, at any depth; -1 if that is unknown."""
     path = normalize_storage_path(path)
     if hasattr(store, "getsize_prefix"):
-        return store.getsize_prefix(path)
+        return int(store.getsize_prefix(path))
     if isinstance(store, MutableMapping):
         return sum(len(store[key]) for key in _keys_under(store, path))
     return -1
@@ -444,7 +451,7 @@ def get_partial(store: Any, key: str, start: int, nbytes: int | None = None) -> 
 
 
 def _cut(value: Any, start: int, nbytes: int | None) -> bytes:
-    view = memoryview(normalize_value(value))[start:]
+    view: Any = memoryview(normalize_value(value))[start:]  # type: ignore[arg-type]
     return bytes(view if nbytes is None else view[:nbytes])
 
 
@@ -460,6 +467,14 @@ def _delitems_one_by_one(store: Any, keys: Iterable[str]) -> None:
     for key in keys:
         with suppress(KeyError):
             del store[key]
+
+
+def keys_under(store: Any, path: str | None = "") -> Iterator[str]:
+    """The keys under ``path`` at any depth, relative to it, in no order."""
+    path = normalize_storage_path(path)
+    start = len(path) + 1 if path else 0
+    for key in _keys_under(store, path):
+        yield key[start:]
 
 
 def _keys_under(store: Any, path: str) -> list[str]:
@@ -587,7 +602,7 @@ def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any
     raise TypeError(f"a store is a path, a URL or a MutableMapping of str to bytes, not {kind}: {arg!r}")
 
 
-def _open_location(arg: str | os.PathLike, mode: str) -> Store:
+def _open_location(arg: str | os.PathLike[str], mode: str) -> Store:
     location = os.fspath(arg)
     if not isinstance(location, str):
         raise TypeError(f"a path is a str, not {type(location).__name__}: {location!r}")

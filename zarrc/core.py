@@ -1,0 +1,698 @@
+"""Arrays: what they are, and reading and writing selections of them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import nodes, transfer
+from .config import config as settings
+from .errors import ReadOnlyError
+from .indexing import basic_ranges, plan_basic
+from .kernels.projection import project_basic
+from .metadata import v2
+from .metadata.chunk_keys import chunk_key, parse_chunk_key
+from .metadata.model import ArrayMetadata
+from .storage import base
+
+MOST_NAMED = 10_000  # resize deletes so many chunks by name before it looks which there are
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """How an array behaves at run time; nothing of it is stored.
+
+    Attributes
+    ----------
+    write_empty_chunks : bool
+        Store chunks that hold nothing but the fill value.
+    fill_missing_chunks : bool
+        Read absent chunks as the fill value; else ``ChunkNotFoundError``.
+    order : {"C", "F"}
+        Memory layout of arrays that are returned.
+    """
+
+    write_empty_chunks: bool = False
+    fill_missing_chunks: bool = True
+    order: str = "C"
+
+    def __post_init__(self) -> None:
+        if self.order not in ("C", "F"):
+            raise ValueError(f"order must be 'C' or 'F', not {self.order!r}")
+
+    @classmethod
+    def make(cls, given: Any, meta: ArrayMetadata) -> ArrayConfig:
+        """Complete what is given, an ArrayConfig, a mapping or None, from the settings and the array's format.
+
+        Raises
+        ------
+        TypeError
+            A name is none of the options.
+        """
+        if isinstance(given, cls):
+            return given
+        options = dict(given or {})
+        if "read_missing_chunks" in options:
+            options.setdefault("fill_missing_chunks", options.pop("read_missing_chunks"))
+        unknown = set(options) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise TypeError(f"unknown array options {sorted(unknown)}; known are {list(cls.__dataclass_fields__)}")
+        if options.get("write_empty_chunks") is None:
+            said = settings.get("array.write_empty_chunks")
+            options["write_empty_chunks"] = meta.zarr_format == 2 if said is None else said
+        options.setdefault("fill_missing_chunks", settings.get("array.fill_missing_chunks"))
+        options.setdefault("order", meta.order if meta.zarr_format == 2 else settings.get("array.order"))
+        return cls(**options)
+
+
+class Array:
+    """A chunked, compressed array in a store.
+
+    Parameters
+    ----------
+    store : MutableMapping
+        Where the array's metadata are.
+    path : str, optional
+        Of the array in the store.
+    read_only : bool
+        Refuse changes.
+    chunk_store : MutableMapping, optional
+        Where the chunks are, if not in `store`.
+    synchronizer : mapping of key to lock, optional
+        Taken for each chunk that is written, and for changes of the metadata.
+    cache_metadata : bool
+        Read the metadata once; else before each use.
+    cache_attrs : bool
+        Read the attributes once; else before each use.
+    partial_decompress : bool
+        Taken for compatibility: parts of chunks are decoded alone wherever the codec can.
+    write_empty_chunks : bool, optional
+        As in `ArrayConfig`.
+    zarr_version : {2, 3}, optional
+        The format to open where both stand.
+    meta_array : array-like, optional
+        Has the type of arrays that are returned; NumPy's is the one there is.
+    metadata : ArrayMetadata, optional
+        What the metadata say, where that is known already.
+    config : ArrayConfig or mapping, optional
+    allow_pickle : bool
+        Let the pickle codec, which runs code that the data name, decode chunks.
+
+    Raises
+    ------
+    ArrayNotFoundError
+        There is no array at the path.
+    MetadataError
+        Its metadata cannot be understood; the message names the key.
+    """
+
+    def __init__(
+        self,
+        store: MutableMapping[str, Any],
+        path: str | None = None,
+        read_only: bool = False,
+        chunk_store: MutableMapping[str, Any] | None = None,
+        synchronizer: Any = None,
+        cache_metadata: bool = True,
+        cache_attrs: bool = True,
+        partial_decompress: bool = False,
+        write_empty_chunks: bool | None = None,
+        zarr_version: int | None = None,
+        meta_array: Any = None,
+        *,
+        metadata: ArrayMetadata | None = None,
+        config: Any = None,
+        allow_pickle: bool = False,
+    ) -> None:
+        self._store = base.normalize_store(store)
+        self._chunk_store = None if chunk_store is None else base.normalize_store(chunk_store)
+        self._path = nodes.normalize_path(path)
+        self._read_only = bool(read_only)
+        self._synchronizer = synchronizer
+        self._cache_metadata = cache_metadata
+        self._cache_attrs = cache_attrs
+        self._partial_decompress = partial_decompress
+        self._meta_array = np.empty(()) if meta_array is None else meta_array
+        self._allow_pickle = allow_pickle
+        if metadata is None:
+            metadata = nodes.read_array(self._store, self._path, zarr_version)
+        if write_empty_chunks is not None:
+            config = {**(config if isinstance(config, dict) else vars(config or ArrayConfig.make(None, metadata)))}
+            config["write_empty_chunks"] = write_empty_chunks
+        self._config = ArrayConfig.make(config, metadata)
+        self._attrs: Any = None
+        self._use(metadata)
+
+    def _use(self, metadata: ArrayMetadata) -> None:
+        """Take metadata as the array's own."""
+        known = getattr(self, "_meta", None)
+        self._meta = metadata
+        self._grid = transfer.make_grid(metadata)
+        if known is None or replace(known, shape=metadata.shape, attributes=metadata.attributes) != metadata:
+            self._pipeline = transfer.make_pipeline(
+                metadata,
+                self.chunk_store,
+                self._path,
+                write_empty=self._config.write_empty_chunks,
+                fill_missing=self._config.fill_missing_chunks,
+                allow_pickle=self._allow_pickle,
+            )
+
+    def refresh(self) -> None:
+        """Read the metadata and the attributes again."""
+        self._use(nodes.read_array(self._store, self._path, self._meta.zarr_format))
+        self._attrs = None
+
+    def _current(self) -> ArrayMetadata:
+        if not self._cache_metadata:
+            self._use(nodes.read_array(self._store, self._path, self._meta.zarr_format))
+        return self._meta
+
+    # ------------------------------------------------------- where it lives
+
+    @property
+    def store(self) -> Any:
+        """The store of the metadata."""
+        return self._store
+
+    @property
+    def chunk_store(self) -> Any:
+        """The store of the chunks."""
+        return self._store if self._chunk_store is None else self._chunk_store
+
+    @property
+    def path(self) -> str:
+        """Path in the store, without slashes at its ends."""
+        return self._path
+
+    @property
+    def name(self) -> str | None:
+        """Path with a slash at its beginning; None at the root."""
+        return f"/{self._path}" if self._path else None
+
+    @property
+    def basename(self) -> str | None:
+        """Last part of the name."""
+        return self._path.rpartition("/")[2] if self._path else None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether changes are refused."""
+        return self._read_only
+
+    @read_only.setter
+    def read_only(self, value: bool) -> None:
+        self._read_only = bool(value)
+
+    @property
+    def synchronizer(self) -> Any:
+        """The locks that writers take, or None."""
+        return self._synchronizer
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3."""
+        return self._meta.zarr_format
+
+    @property
+    def attrs(self) -> Any:
+        """The attributes, a mapping of names to JSON values."""
+        if self._attrs is None:
+            from .attrs import Attributes
+
+            key = nodes.attributes_key(self._path, self._meta.zarr_format)
+            self._attrs = Attributes(self._store, key, self._read_only, self._cache_attrs, self._synchronizer)
+        return self._attrs
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def metadata(self) -> ArrayMetadata:
+        """All that the metadata say."""
+        return self._current()
+
+    @property
+    def config(self) -> ArrayConfig:
+        """How the array behaves at run time."""
+        return self._config
+
+    def with_config(self, config: Any) -> Array:
+        """Return the same array with other options; those that are not given stay."""
+        options = vars(config) if isinstance(config, ArrayConfig) else {**vars(self._config), **dict(config)}
+        return self._again(config=ArrayConfig.make(options, self._meta))
+
+    def _again(self, **options: Any) -> Array:
+        """Return another object for this array."""
+        kept = {
+            "read_only": self._read_only,
+            "chunk_store": self._chunk_store,
+            "synchronizer": self._synchronizer,
+            "cache_metadata": self._cache_metadata,
+            "cache_attrs": self._cache_attrs,
+            "partial_decompress": self._partial_decompress,
+            "meta_array": self._meta_array,
+            "metadata": self._meta,
+            "config": self._config,
+            "allow_pickle": self._allow_pickle,
+        }
+        return type(self)(self._store, self._path, **{**kept, **options})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self._current().shape
+
+    @shape.setter
+    def shape(self, value: Any) -> None:
+        self.resize(value)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of a chunk."""
+        return self._meta.chunk_shape
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Shape of what one key holds where that is more than a chunk; else None."""
+        return None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """NumPy data type of the elements."""
+        return self._meta.dtype
+
+    @property
+    def order(self) -> str:
+        """Memory layout: of stored chunks in format 2, of arrays that are returned in format 3."""
+        return self._meta.order if self._meta.zarr_format == 2 else self._config.order
+
+    @property
+    def fill_value(self) -> Any:
+        """What absent chunks hold; None: it was left open, and they read as zeros."""
+        return self._meta.fill_value
+
+    @property
+    def dimension_names(self) -> tuple[str | None, ...] | None:
+        """Names of the axes, if there are any."""
+        return self._meta.dimension_names
+
+    @property
+    def write_empty_chunks(self) -> bool:
+        """Whether chunks that hold nothing but the fill value are stored."""
+        return self._config.write_empty_chunks
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._meta.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._current().size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self._meta.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements, decoded."""
+        return self._current().nbytes
+
+    @property
+    def nbytes_stored(self) -> int:
+        """Bytes that the array takes in its stores, metadata included; -1 if that is unknown."""
+        sizes = [base.getsize_prefix(store, self._path) for store in self._stores()]
+        return -1 if min(sizes) < 0 else sum(sizes)
+
+    def _stores(self) -> list[Any]:
+        return [self._store] if self._chunk_store is None else [self._store, self._chunk_store]
+
+    @property
+    def cdata_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each axis."""
+        return self._current().grid_shape
+
+    @property
+    def nchunks(self) -> int:
+        """Number of chunks, stored or not."""
+        return math.prod(self.cdata_shape)
+
+    @property
+    def nchunks_initialized(self) -> int:
+        """Number of chunks that are stored."""
+        return sum(1 for coords in self._stored_chunks() if self._is_in_grid(coords))
+
+    def _is_in_grid(self, coords: tuple[int, ...]) -> bool:
+        return all(map(operator.lt, coords, self._meta.grid_shape))
+
+    def _stored_chunks(self) -> Iterator[tuple[int, ...]]:
+        """Yield the coordinates of the chunks that are stored, in no order."""
+        encoding = self._meta.chunk_key_encoding
+        for key in base.keys_under(self.chunk_store, self._path):
+            coords = parse_chunk_key(key, encoding, self.ndim)
+            if coords is not None:
+                yield coords
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the array shows another one's chunks in a different way."""
+        return False
+
+    @property
+    def meta_array(self) -> Any:
+        """An array of the type that reading gives."""
+        return self._meta_array
+
+    # ---------------------------------------------------------------- codecs
+
+    @property
+    def compressor(self) -> Any:
+        """The compressor, or None: a numcodecs codec in format 2."""
+        compressors = self.compressors
+        return compressors[0] if compressors else None
+
+    @property
+    def compressors(self) -> tuple[Any, ...]:
+        """The codecs that turn bytes into bytes."""
+        if self._meta.zarr_format == 2:
+            from numcodecs import get_codec
+
+            config = v2.filters_and_compressor(self._meta)[1]
+            return () if config is None else (get_codec(config),)
+        return self._codecs_of("bytes->bytes")
+
+    @property
+    def filters(self) -> Any:
+        """The codecs before the bytes are made: a list or None in format 2, else a tuple."""
+        if self._meta.zarr_format == 2:
+            from numcodecs import get_codec
+
+            configs = v2.filters_and_compressor(self._meta)[0]
+            return None if configs is None else [get_codec(config) for config in configs]
+        return self._codecs_of("array->array")
+
+    @property
+    def serializer(self) -> Any:
+        """The codec that makes bytes of a chunk; None in format 2."""
+        return None if self._meta.zarr_format == 2 else self._codecs_of("array->bytes")[0]
+
+    def _codecs_of(self, kind: str) -> tuple[Any, ...]:
+        from .codecs.chain import resolve_codecs
+
+        return tuple(codec for codec in resolve_codecs(self._meta.codecs) if codec.kind == kind)
+
+    # --------------------------------------------------------------- reading
+
+    def __getitem__(self, selection: Any) -> Any:
+        if not self._cache_metadata:
+            self._current()
+        plan = project_basic(selection, self._grid)
+        if plan is None:
+            plan = plan_basic(selection, self._grid)
+        return self._read(plan)
+
+    def _read(self, plan: Any, out: Any = None) -> Any:
+        return transfer.read(self._pipeline, plan, out, self._config.order == "F")
+
+    def get_basic_selection(self, selection: Any = Ellipsis, out: Any = None) -> Any:
+        """Return the elements that integers, slices and an Ellipsis select.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of these
+            As NumPy takes it, negative indices and steps included.
+        out : ndarray of the selection's shape, optional
+            Filled and returned.
+
+        Returns
+        -------
+        ndarray or scalar
+            A scalar where NumPy would give one.
+
+        Raises
+        ------
+        IndexError
+            The selection does not fit the array.
+        ValueError
+            `out` has another shape.
+        CodecError, ChecksumError, OSError, ChunkNotFoundError
+            A chunk cannot be read; the message names its key.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.get_basic_selection((slice(None), -1))
+        array([3, 6])
+        """
+        self._current()
+        return self._read(plan_basic(selection, self._grid), out)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("an array in a store cannot become an ndarray without a copy")
+        found = np.asarray(self[...])
+        return found if dtype is None else found.astype(dtype, copy=False)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.islice()
+
+    def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
+        """Yield ``z[start], z[start + 1], …`` up to `end`; each chunk is decoded once.
+
+        Raises
+        ------
+        TypeError
+            The array has no axes.
+        ValueError
+            `start` or `end` is negative.
+        """
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        if (start or 0) < 0 or (end or 0) < 0:
+            raise ValueError("islice takes no negative positions")
+        return self._rows(start or 0, self.shape[0] if end is None else min(end, self.shape[0]))
+
+    def _rows(self, start: int, end: int) -> Iterator[Any]:
+        length = self.chunks[0]
+        while start < end:
+            stop = min(end, (start // length + 1) * length)
+            yield from self[start:stop]
+            start = stop
+
+    # --------------------------------------------------------------- writing
+
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        self.set_basic_selection(selection, value)
+
+    def set_basic_selection(self, selection: Any, value: Any) -> None:
+        """Store a value where integers, slices and an Ellipsis select.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of these
+            As NumPy takes it.
+        value : array-like
+            Broadcast to the selection's shape and cast to the array's dtype. Another chunked
+            array (one with ``chunks``) of just that shape is copied block by block.
+
+        Raises
+        ------
+        ReadOnlyError
+            The array is read-only.
+        IndexError
+            The selection does not fit the array.
+        ValueError
+            The value does not fit the selection.
+        CodecError, ChecksumError, OSError
+            A chunk cannot be read or written; the message names its key.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.zeros((2, 3), dtype="i4")
+        >>> z.set_basic_selection((slice(None), 0), [1, 2])
+        >>> z[:]
+        array([[1, 0, 0],
+               [2, 0, 0]], dtype=int32)
+        """
+        self._check_writeable()
+        self._current()
+        plan = plan_basic(selection, self._grid)
+        if transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
+            transfer.write_blocks(self._pipeline, plan, basic_ranges(selection, self._meta.shape), value)
+        else:
+            transfer.write(self._pipeline, plan, value)
+
+    def _check_writeable(self) -> None:
+        if self._read_only or not base.is_writeable(self.chunk_store):
+            raise ReadOnlyError
+
+    # -------------------------------------------------------------- its shape
+
+    def resize(self, *shape: Any) -> None:
+        """Change the lengths of the axes.
+
+        Chunks that end up outside are deleted; others stay as they are, so that growing
+        again shows what edge chunks held.
+
+        Parameters
+        ----------
+        *shape : int, or one tuple of int
+
+        Raises
+        ------
+        ReadOnlyError
+            The array is read-only.
+        ValueError
+            The number of axes is another, or a length is negative.
+        """
+        self._check_writeable()
+        wanted = as_shape(shape, self.ndim)
+        before = self._change_shape(lambda _: wanted)
+        self._delete_outside(before)
+
+    def _change_shape(self, change: Any) -> tuple[int, ...]:
+        """Write the shape that `change` makes of the one that is stored; return the latter."""
+        before: list[tuple[int, ...]] = []
+
+        def changed(meta: ArrayMetadata) -> ArrayMetadata:
+            before.append(meta.shape)
+            return replace(meta, shape=change(meta.shape))
+
+        self._use(nodes.update_array(self._store, self._path, self._meta.zarr_format, changed, self._synchronizer))
+        return before[-1]
+
+    def _delete_outside(self, before: tuple[int, ...]) -> None:
+        """Delete the chunks of a grid over `before` that are outside of the grid now."""
+        old = tuple(-(-n // c) for n, c in zip(before, self.chunks, strict=True))
+        new = self._meta.grid_shape
+        gone = math.prod(old) - math.prod(map(min, old, new))
+        if not gone:
+            return
+        if gone <= MOST_NAMED:
+            coords: Any = (c for c in np.ndindex(*old) if any(map(operator.ge, c, new)))
+        else:
+            coords = (c for c in list(self._stored_chunks()) if any(map(operator.ge, c, new)))
+        prefix = f"{self._path}/" if self._path else ""
+        encoding = self._meta.chunk_key_encoding
+        base.delitems(self.chunk_store, (prefix + chunk_key(c, encoding) for c in coords))
+
+    def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
+        """Make an axis longer and store data there.
+
+        Parameters
+        ----------
+        data : array-like
+            Of the array's shape but along `axis`.
+        axis : int
+
+        Returns
+        -------
+        tuple of int
+            The new shape.
+
+        Raises
+        ------
+        ReadOnlyError
+            The array is read-only.
+        ValueError
+            `data` have another shape.
+        """
+        self._check_writeable()
+        if not hasattr(data, "shape"):
+            data = np.asarray(data, dtype=self.dtype)
+        axis = range(self.ndim)[axis]
+        added = tuple(data.shape)
+
+        def longer(shape: tuple[int, ...]) -> tuple[int, ...]:
+            if len(added) != len(shape) or any(
+                a != n for i, (a, n) in enumerate(zip(added, shape, strict=True)) if i != axis
+            ):
+                raise ValueError(
+                    f"shape of data to append {added} is not compatible with the array's {shape} but along axis {axis}"
+                )
+            return tuple(n + added[axis] * (i == axis) for i, n in enumerate(shape))
+
+        before = self._change_shape(longer)
+        start = before[axis]
+        place = (*[slice(None)] * axis, slice(start, start + added[axis]))
+        self.set_basic_selection(place, data)
+        return self.shape
+
+    # -------------------------------------------------------------- the rest
+
+    @property
+    def info(self) -> Any:
+        """A report about the array, to be printed."""
+        from .info import InfoReporter
+
+        return InfoReporter(self)
+
+    def info_items(self) -> list[tuple[str, str]]:
+        """Return the rows of the report as (label, value)."""
+        from .info import array_items
+
+        return array_items(self)
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__module__}.{type(self).__name__}{name} {self.shape} {self.dtype}{' read-only' if self._read_only else ''}>"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Array)
+            and self._store == other._store
+            and self._read_only == other._read_only
+            and self._path == other._path
+            and self.is_view == other.is_view
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> Any:
+        arguments = (
+            self._store,
+            self._path,
+            self._read_only,
+            self._chunk_store,
+            self._synchronizer,
+            self._cache_metadata,
+            self._cache_attrs,
+        )
+        return _reopen, (type(self), arguments, vars(self._config), self._allow_pickle)
+
+
+def _reopen(cls: type[Array], arguments: tuple[Any, ...], config: dict[str, Any], allow_pickle: bool) -> Array:
+    return cls(*arguments, config=config, allow_pickle=allow_pickle)
+
+
+def as_shape(given: tuple[Any, ...], ndim: int) -> tuple[int, ...]:
+    """Return the shape that is given as integers or as one sequence, checked.
+
+    Raises
+    ------
+    ValueError
+        It has another number of axes, or a negative length.
+    """
+    if len(given) == 1 and not isinstance(given[0], int | np.integer):
+        given = tuple(given[0])
+    shape = tuple(operator.index(n) for n in given)
+    if len(shape) != ndim:
+        raise ValueError(f"new shape must have the same number of dimensions: {ndim}, not {len(shape)}")
+    if any(n < 0 for n in shape):
+        raise ValueError(f"lengths must not be negative: {shape}")
+    return shape

@@ -1,0 +1,255 @@
+"""Moving a plan's chunks between a store and NumPy memory.
+
+Here an array's metadata, its store and its configuration become a compiled
+``Pipeline``, which then reads and writes plans. Values that cannot be handed to it
+as they are (another dtype, another chunked array) go block by block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .codecs.chain import build_chain
+from .config import config
+from .kernels.chain import Chain
+from .kernels.pipeline import Pipeline
+from .kernels.pool import usable_cpus
+from .kernels.projection import Grid, Plan, project_basic
+from .metadata.model import ArrayMetadata
+from .storage import base
+
+BLOCK_NBYTES = 1 << 27  # most bytes of a block that is copied from another array
+CONVERTED_NBYTES = 1 << 24  # values of more bytes are converted to the array's dtype block by block
+
+_cpus = usable_cpus()
+
+
+def n_threads() -> int:
+    """Return how many threads a transfer may use, the caller's among them."""
+    return config.get("threading.max_workers") or _cpus
+
+
+def make_pipeline(
+    meta: ArrayMetadata,
+    store: Any,
+    path: str,
+    *,
+    write_empty: bool,
+    fill_missing: bool,
+    allow_pickle: bool = False,
+) -> Pipeline:
+    """Return what moves the chunks of an array.
+
+    Parameters
+    ----------
+    meta : ArrayMetadata
+    store : MutableMapping
+        Of the chunks.
+    path : str
+        Of the array in the store, normalized.
+    write_empty, fill_missing : bool
+        As in ``ArrayConfig``.
+    allow_pickle : bool
+        Whether the pickle codec may run.
+
+    Raises
+    ------
+    MetadataError, ValueError
+        The codecs cannot work on such chunks.
+    """
+    chain = build_chain(meta.codecs, meta.chunk_shape, meta.dtype, allow_pickle=allow_pickle)
+    pipeline = Pipeline(
+        f"/{path}",
+        meta.dtype,
+        meta.chunk_shape,
+        chain.order,
+        Chain(chain.stages, chain.names, chain.nbytes, chain.sizes, chain.bounds),
+        fill_item(meta),
+        meta.fill_value is not None,
+        meta.chunk_key_encoding.name == "default",
+        meta.chunk_key_encoding.separator,
+        write_empty,
+        fill_missing,
+    )
+    kind, *where = base.access(store, f"{path}/" if path else "")
+    if kind == "files":
+        pipeline.use_files(*where)
+    else:
+        pipeline.use_mapping(*where, hash(base.identity(store)) & 0xFFFFFFFFFFFFFFFF)
+    return pipeline
+
+
+def fill_item(meta: ArrayMetadata) -> bytes:
+    """Return the bytes of one element of an absent chunk."""
+    item = np.zeros((), meta.dtype)
+    if meta.fill_value is not None:
+        item[()] = meta.fill_value
+    return item.tobytes()
+
+
+def read(pipeline: Pipeline, plan: Plan, out: Any = None, fortran: bool = False, contexts: Any = None) -> Any:
+    """Return what a plan wants: a new array or a scalar, or `out` filled.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `out` cannot take the result.
+    CodecError, ChecksumError, OSError, ChunkNotFoundError
+        Naming the array, the chunk's key and the codec.
+    """
+    if out is None:
+        return pipeline.read(plan, None, n_threads() if plan.n_chunks > 1 else 1, fortran, contexts)
+    target = as_target(out, plan, pipeline.dtype)
+    pipeline.read(plan, target, n_threads(), contexts=contexts)
+    if target is not out and not np.may_share_memory(target, np.asarray(out)):
+        out[...] = target
+    return out
+
+
+def as_target(out: Any, plan: Plan, dtype: np.dtype) -> np.ndarray:
+    """Return the memory that a result of a plan is written to on its way to `out`: its own, where it fits."""
+    if not hasattr(out, "shape") or not hasattr(out, "dtype"):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if tuple(out.shape) != plan.shape:
+        raise ValueError(f"out has the shape {tuple(out.shape)}, and the selection {plan.shape}")
+    if not isinstance(out, np.ndarray):
+        return np.empty(plan.shape, dtype)
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    if out.dtype == dtype:
+        return out.view(np.ndarray)
+    return np.empty(plan.shape, dtype)
+
+
+def write(pipeline: Pipeline, plan: Plan, value: Any) -> None:
+    """Store `value`, broadcast to the plan's shape.
+
+    Raises
+    ------
+    ValueError
+        `value` cannot be broadcast or cast.
+    CodecError, ChecksumError, OSError
+        Naming the array, the chunk's key and the codec.
+    """
+    values = as_values(value, pipeline.dtype)
+    pipeline.write(plan, broadcast(values, plan.shape), n_threads() if plan.n_chunks > 1 else 1)
+
+
+def as_values(value: Any, dtype: np.dtype) -> np.ndarray:
+    """Return `value` as an ndarray of the dtype, as assigning it to an ndarray would cast it."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value).view(np.ndarray).astype(dtype, copy=False)
+    if dtype.names is None:
+        return np.asarray(value, dtype=dtype)
+    return _as_records(value, dtype)
+
+
+def _as_records(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A tuple is a record, and any other single value fills all fields of one, as in NumPy."""
+    found = np.asarray(value, dtype=dtype)
+    return found
+
+
+def broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a view of `values` of a shape, as NumPy's assignment broadcasts.
+
+    Raises
+    ------
+    ValueError
+        It cannot be.
+    """
+    if values.shape == shape:
+        return values
+    extra = values.ndim - len(shape)
+    if extra > 0 and values.shape[:extra] == (1,) * extra:
+        values = values.reshape(values.shape[extra:])
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        raise ValueError(
+            f"could not broadcast input array from shape {values.shape} into shape {shape}"
+        ) from None
+
+
+# ----------------------------------------------------------- block by block
+
+
+def is_copied_in_blocks(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> bool:
+    """Say whether a value of the result's shape is to be read or cast a block at a time."""
+    if isinstance(value, np.ndarray):
+        return value.dtype != dtype and value.nbytes > CONVERTED_NBYTES and value.shape == shape
+    return hasattr(value, "chunks") and hasattr(value, "dtype") and tuple(getattr(value, "shape", ())) == shape
+
+
+def write_blocks(pipeline: Pipeline, plan: Plan, ranges: list[Any], value: Any) -> None:
+    """Store a value that is read or cast a block at a time; blocks are whole chunks of the destination.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    plan : Plan
+        Of the whole selection.
+    ranges : list of (int or range)
+        The elements that the selection means, per axis.
+    value : array-like of the plan's shape
+        Anything that gives an array for a tuple of slices.
+    """
+    for region in blocks(plan, pipeline.dtype.itemsize):
+        selection = list(ranges)
+        for axis, out_axis in enumerate(plan.out_axes):
+            if out_axis is not None:
+                selection[axis] = as_slice(ranges[axis][region[out_axis]])
+        write(pipeline, project_basic(tuple(selection), plan.grid), value[region])
+
+
+def blocks(plan: Plan, itemsize: int, most: int = BLOCK_NBYTES) -> Iterator[tuple[slice, ...]]:
+    """Cut a plan's result into blocks of whole chunks and at most `most` bytes, but one chunk at least."""
+    cuts = axis_cuts(plan)
+    step = [len(cut) - 1 for cut in cuts]
+    for axis in range(len(step)):
+        per_row = itemsize * math.prod(
+            max(b - a for a, b in zip(cut, cut[n:], strict=False)) for cut, n in zip(cuts, step, strict=True) if n
+        )
+        if per_row > most:
+            step[axis] = max(1, step[axis] * most // per_row)
+    yield from _product_blocks(cuts, step)
+
+
+def axis_cuts(plan: Plan) -> list[list[int]]:
+    """Where chunks begin along each axis of a plan's result, and where the last one ends."""
+    cuts = []
+    for axis, out_axis in enumerate(plan.out_axes):
+        if out_axis is not None:
+            cuts.append([*plan.out_starts(axis), plan.shape[out_axis]])
+    return cuts
+
+
+def _product_blocks(cuts: list[list[int]], step: list[int]) -> Iterator[tuple[slice, ...]]:
+    if not cuts:
+        yield ()
+        return
+    edges = cuts[0][:: step[0]] if step[0] else cuts[0][:1]
+    if edges[-1] != cuts[0][-1]:
+        edges = [*edges, cuts[0][-1]]
+    for a, b in zip(edges, edges[1:], strict=False):
+        for rest in _product_blocks(cuts[1:], step[1:]):
+            yield (slice(a, b), *rest)
+
+
+def as_slice(elements: range) -> slice:
+    """Return the slice that means the elements of a range."""
+    if not elements:
+        return slice(0, 0)
+    stop: int | None = elements[-1] + (1 if elements.step > 0 else -1)
+    return slice(elements.start, None if stop is not None and stop < 0 else stop, elements.step)
+
+
+def make_grid(meta: ArrayMetadata) -> Grid:
+    """Return the chunk grid of an array."""
+    return Grid(meta.shape, meta.chunk_shape)
