@@ -185,7 +185,7 @@ def validate(meta: ArrayMetadata) -> None:
     if meta.chunk_nbytes > MAX_SIZE:
         raise MetadataError(f"chunk_shape {meta.chunk_shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
     if meta.dimension_names is not None and len(meta.dimension_names) != meta.ndim:
-        raise MetadataError(f"dimension_names {meta.dimension_names} are not one for each axis of {meta.ndim}")
+        raise MetadataError(f"dimension_names {meta.dimension_names} and shape {meta.shape} differ in number")
 
 
 def _check_format(zarr_format: object) -> None:

@@ -52,7 +52,7 @@ def decode_array(document: bytes | str | Mapping, attributes: dict | None = None
         chunk_shape=_decode_chunks(fields["chunks"], shape),
         fill_value=fill_values.decode_v2(fields["fill_value"], dtype),
         codecs=decode_chain(fields["order"], fields["filters"], fields["compressor"], dtype, len(shape)),
-        chunk_key_encoding=ChunkKeyEncoding("v2", content.get("dimension_separator", ".")),
+        chunk_key_encoding=_decode_separator(content.get("dimension_separator")),
         attributes={} if attributes is None else attributes,
         extra={key: value for key, value in content.items() if key not in ARRAY_KEYS},
     )
@@ -136,6 +136,10 @@ def _decode_chunks(value: object, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(chunks) != len(shape):
         raise MetadataError(f"chunks {chunks} and shape {shape} differ in number of axes")
     return tuple(1 if chunk == size == 0 else chunk for chunk, size in zip(chunks, shape, strict=True))
+
+
+def _decode_separator(value: Any) -> ChunkKeyEncoding:
+    return ChunkKeyEncoding("v2", "." if value is None else value)
 
 
 def _separator(encoding: ChunkKeyEncoding) -> str:

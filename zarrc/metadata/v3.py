@@ -133,7 +133,7 @@ def _decode_array(content: dict) -> ArrayMetadata:
 def _encode_array(meta: ArrayMetadata) -> dict:
     data_type = dtypes.encode_v3(meta.dtype) if meta.data_type is None else meta.data_type
     if dtypes.decode_v3(data_type) != meta.dtype:
-        raise MetadataError(f"data_type {shorten(data_type)} and dtype {meta.dtype} differ: format 3 has it native and packed")
+        raise MetadataError(f"data_type {shorten(data_type)} is not the native, packed dtype {meta.dtype}")
     content: dict[str, Any] = {
         "shape": list(meta.shape),
         "data_type": data_type,

@@ -1,0 +1,76 @@
+"""What the model computes, and what it refuses."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+
+from zarrc.errors import MetadataError
+from zarrc.metadata.model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata
+
+META = ArrayMetadata(
+    zarr_format=2,
+    shape=(10, 0, 7),
+    dtype=np.dtype("<i4"),
+    chunk_shape=(3, 1, 7),
+    fill_value=np.int32(0),
+    codecs=(CodecSpec("bytes", {"endian": "little"}),),
+    chunk_key_encoding=ChunkKeyEncoding("v2", "."),
+)
+
+
+def test_derived():
+    meta = replace(META, shape=(10, 5, 7))
+    assert (meta.ndim, meta.grid_shape, meta.nchunks) == (3, (4, 5, 1), 20)
+    assert (meta.size, meta.nbytes, meta.chunk_nbytes) == (350, 1400, 84)
+    assert (META.grid_shape, META.nchunks, META.nbytes) == ((4, 0, 1), 0, 0)
+    scalar = replace(META, shape=(), chunk_shape=())
+    assert (scalar.grid_shape, scalar.nchunks, scalar.nbytes) == ((), 1, 4)
+
+
+def test_order_is_a_leading_reversal_in_format_2():
+    reversal = CodecSpec("transpose", {"order": [2, 1, 0]})
+    assert META.order == "C"
+    assert replace(META, codecs=(reversal, *META.codecs)).order == "F"
+    assert replace(META, codecs=(reversal, *META.codecs), zarr_format=3).order == "C"
+    other = CodecSpec("transpose", {"order": [1, 2, 0]})
+    assert replace(META, codecs=(other, *META.codecs)).order == "C"
+
+
+def test_frozen():
+    with pytest.raises(FrozenInstanceError):
+        META.shape = (1,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zarr_format": 1}, "zarr_format must be 2 or 3, not 1"),
+        ({"shape": (10, -1, 7)}, "shape .* from 0 to"),
+        ({"shape": (10, 2**63, 7)}, "shape .* from 0 to"),
+        ({"shape": (10, 1.5, 7)}, "shape must be a tuple of integers"),
+        ({"shape": (10, True, 7)}, "shape must be a tuple of integers"),
+        ({"shape": [10, 0, 7]}, "shape must be a tuple of integers"),
+        ({"chunk_shape": (3, 0, 7)}, "chunk_shape .* from 1 to"),
+        ({"chunk_shape": (3, 1)}, "chunk_shape .* and shape .* differ"),
+        ({"shape": (2**31, 2**30, 1)}, "shape .* larger than 2\\*\\*63 - 1 bytes"),
+        ({"chunk_shape": (2**31, 2**30, 1)}, "chunk_shape .* larger than 2\\*\\*63 - 1 bytes"),
+        ({"dimension_names": ("x",)}, "dimension_names"),
+        ({"dtype": np.dtype("S0")}, "dtype '|S0' has no bytes"),
+        ({"dtype": "<i4"}, "dtype must be a numpy.dtype"),
+        ({"dtype": np.dtype(("<i4", (2,)))}, "sub-array"),
+    ],
+)
+def test_contradictions_are_refused(changes, message):
+    with pytest.raises(MetadataError, match=message):
+        replace(META, **changes)
+
+
+def test_the_largest_sizes_are_taken():
+    meta = replace(META, shape=(2**60 - 1, 1, 1), dtype=np.dtype("<i8"), chunk_shape=(2**60 - 1, 1, 1))
+    assert meta.nbytes == meta.chunk_nbytes == 2**63 - 8
+
+
+def test_group_format():
+    with pytest.raises(MetadataError, match="zarr_format"):
+        GroupMetadata(1)
