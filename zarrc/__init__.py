@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+# not later: the import system would put the submodule of this name in its place
+from .config import config  # noqa: F401
 from .version import __version__
 
 # module: the public names that it gives to the package
@@ -54,7 +56,7 @@ _MODULES = {
 }
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_NAMES)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_NAMES)]
 
 
 def __getattr__(name: str) -> Any:

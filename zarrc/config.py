@@ -8,7 +8,6 @@ other defaults: ``ZARRC_`` and the name in capitals, with ``__`` for the dot, as
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -191,6 +190,8 @@ def _parse(text: str) -> Any:
     word = text.strip().lower()
     if word in words:
         return words[word]
+    import json
+
     try:
         return json.loads(text)
     except ValueError:

@@ -41,7 +41,7 @@ class ThreadSynchronizer:
         lock = self._locks.get(item)
         return lock if lock is not None else self._locks.setdefault(item, threading.RLock())
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), ())
 
 

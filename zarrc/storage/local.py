@@ -176,7 +176,7 @@ class DirectoryStore(Store):
         return sum(1 for _ in self)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.path == other.path  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.path == other.path
 
     # what it offers
 

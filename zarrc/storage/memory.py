@@ -26,7 +26,7 @@ class KVStore(Store):
 
     __module__ = "zarrc.storage"
 
-    def __init__(self, mapping: MutableMapping) -> None:
+    def __init__(self, mapping: MutableMapping[str, Any]) -> None:
         self._mutable_mapping = mapping
 
     @property
@@ -39,7 +39,7 @@ class KVStore(Store):
         """How lasting writes are, if the mapping says so."""
         return getattr(self._mutable_mapping, "durability", "rename")
 
-    def __getitem__(self, key: str) -> bytes:
+    def __getitem__(self, key: str) -> Any:
         return self._mutable_mapping[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -66,7 +66,7 @@ class KVStore(Store):
     def identity(self) -> str:
         return base.identity(self._mutable_mapping)
 
-    def as_dict(self) -> dict | None:
+    def as_dict(self) -> dict[str, Any] | None:
         data = self._mutable_mapping
         if type(data) is dict:
             return data
@@ -166,17 +166,17 @@ class MemoryStore(Store):
 
     def __init__(
         self,
-        root: MutableMapping | None = None,
+        root: MutableMapping[str, Any] | None = None,
         cls: type = dict,
         dimension_separator: str | None = None,
         *,
-        store_dict: MutableMapping | None = None,
+        store_dict: MutableMapping[str, Any] | None = None,
         read_only: bool = False,
     ) -> None:
         if root is not None and store_dict is not None:
             raise TypeError("root and store_dict are one thing: give one of them")
         given = store_dict if root is None else root
-        self._data = cls() if given is None else _flat(given)
+        self._data: MutableMapping[str, Any] = cls() if given is None else _flat(given)
         self._dimension_separator = dimension_separator
         self.read_only = read_only
 
@@ -186,7 +186,7 @@ class MemoryStore(Store):
         return cls._named.setdefault(name, MemoryStore())
 
     @property
-    def root(self) -> MutableMapping:
+    def root(self) -> MutableMapping[str, Any]:
         """The dict of keys to bytes."""
         return self._data
 
@@ -221,7 +221,7 @@ class MemoryStore(Store):
     def identity(self) -> str:
         return base.identity(self._data)
 
-    def as_dict(self) -> dict | None:
+    def as_dict(self) -> dict[str, Any] | None:
         return self._data if type(self._data) is dict else None
 
     def getsize_prefix(self, path: str = "") -> int:
@@ -241,7 +241,7 @@ class MemoryStore(Store):
         super().rename(src_path, dst_path)
 
 
-def _flat(root: MutableMapping) -> MutableMapping:
+def _flat(root: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The dict itself, or a flat copy if it has dicts for directories."""
     if not any(isinstance(value, Mapping) for value in root.values()):
         return root

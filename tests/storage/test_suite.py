@@ -1,0 +1,118 @@
+"""Every store passes the public suite."""
+
+from __future__ import annotations
+
+import os
+from collections import UserDict
+
+from zarrc.storage import DirectoryStore, KVStore, LocalStore, MemoryStore, NestedDirectoryStore, TempStore
+from zarrc.testing import StoreTests
+
+
+class TestDict(StoreTests):
+    strict_keys = strict_values = False
+
+    def create_store(self, tmp_path):
+        return {}
+
+    def raw_get(self, store, key):
+        return store[key]
+
+
+class TestUserDict(TestDict):
+    def create_store(self, tmp_path):
+        return UserDict()
+
+
+class TestKVStore(StoreTests):
+    strict_keys = strict_values = False
+
+    def create_store(self, tmp_path):
+        return KVStore({})
+
+    def raw_get(self, store, key):
+        return store._mutable_mapping[key]
+
+    def raw_set(self, store, key, value):
+        store._mutable_mapping[key] = value
+
+
+class TestKVStoreOfUserDict(TestKVStore):
+    def create_store(self, tmp_path):
+        return KVStore(UserDict())
+
+
+class TestKVStoreOfDirectory(TestKVStore):
+    strict_keys = strict_values = True
+
+    def create_store(self, tmp_path):
+        return KVStore(DirectoryStore(tmp_path))
+
+    def read_only_store(self, store, tmp_path):
+        return KVStore(DirectoryStore(tmp_path, read_only=True))
+
+
+class TestMemoryStore(StoreTests):
+    def create_store(self, tmp_path):
+        return MemoryStore()
+
+    def read_only_store(self, store, tmp_path):
+        return MemoryStore(store_dict=store.root, read_only=True)
+
+    def raw_get(self, store, key):
+        return store.root[key]
+
+    def raw_set(self, store, key, value):
+        store.root[key] = value
+
+
+class TestMemoryStoreOfUserDict(TestMemoryStore):
+    def create_store(self, tmp_path):
+        return MemoryStore(cls=UserDict)
+
+
+class TestDirectoryStore(StoreTests):
+    def create_store(self, tmp_path):
+        return DirectoryStore(tmp_path)
+
+    def reopen_store(self, store, tmp_path):
+        return type(store)(tmp_path)
+
+    def read_only_store(self, store, tmp_path):
+        return type(store)(tmp_path, read_only=True)
+
+    def raw_get(self, store, key):
+        with open(os.path.join(store.path, *key.split("/")), "rb") as file:
+            return file.read()
+
+    def raw_set(self, store, key, value):
+        path = os.path.join(store.path, *key.split("/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(value)
+
+
+class TestDirectoryStoreSynced(TestDirectoryStore):
+    def create_store(self, tmp_path):
+        return DirectoryStore(tmp_path, durability="fsync")
+
+
+class TestLocalStore(TestDirectoryStore):
+    def create_store(self, tmp_path):
+        return LocalStore(tmp_path)
+
+
+class TestNestedDirectoryStore(TestDirectoryStore):
+    def create_store(self, tmp_path):
+        return NestedDirectoryStore(tmp_path)
+
+
+class TestTempStore(TestDirectoryStore):
+    def create_store(self, tmp_path):
+        return TempStore(dir=tmp_path.parent)
+
+    def reopen_store(self, store, tmp_path):
+        return DirectoryStore(store.path)
+
+    def read_only_store(self, store, tmp_path):
+        return DirectoryStore(store.path, read_only=True)
