@@ -85,7 +85,7 @@ def normalize_chunks(chunks: Any, shape: Shape, itemsize: int) -> Shape:
     TypeError, ValueError
         When `chunks` is none of these, or a length is not positive.
     """
-    if chunks is None or chunks is True or isinstance(chunks, str) and chunks == "auto":
+    if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
         return guess_chunks(shape, itemsize)
     if chunks is False:
         chunks = -1
@@ -215,7 +215,7 @@ def translate_h5py(compressor: Any, compression: Any, compression_opts: Any) -> 
         if compression_opts is not None:
             _warn("ignoring keyword argument 'compression_opts'")
         return compressor
-    if compression is None or isinstance(compression, str) and compression == "none":
+    if compression is None or (isinstance(compression, str) and compression == "none"):
         return None
     if not isinstance(compression, str):
         if hasattr(compression, "get_config") or hasattr(compression, "to_dict"):

@@ -1,0 +1,946 @@
+"""Groups: a hierarchy of arrays and groups as mappings of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from . import creation, nodes
+from .arguments import normalize_dtype, normalize_shape
+from .attrs import Attributes
+from .core import Array
+from .creation import Place, check_mode, choose_format, place
+from .errors import ContainsArrayError, GroupNotFoundError, PathNotFoundError, ReadOnlyError
+from .info import InfoReporter, TreeViewer, group_items
+from .metadata.model import ArrayMetadata, GroupMetadata
+from .storage import base
+
+Metadata = ArrayMetadata | GroupMetadata
+
+# a visitor's answer that ends the visit: anything but None
+Visitor = Callable[..., Any]
+
+
+class Group(MutableMapping):
+    """A group of arrays and groups, by name.
+
+    Names may be paths: ``group["a/b"]`` is what ``group["a"]["b"]`` is, and a path
+    that begins with a slash starts at the root of the store.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+        Where the group is.
+    path : str
+        Its path in the store.
+    read_only : bool
+        Refuse changes through this object and what it gives.
+    chunk_store : MutableMapping
+        A store for the chunks of arrays alone.
+    cache_attrs : bool
+        Whether attributes are read once or at every use.
+    synchronizer : object
+        A mapping of keys to locks, taken around changes, and given to arrays.
+    zarr_version : {2, 3}
+        Look for a group of this format only.
+    meta_array : array-like
+        Its type is the type of what arrays return.
+    metadata : GroupMetadata
+        What the group's documents say, where the caller has just read or written them.
+
+    Raises
+    ------
+    GroupNotFoundError
+        When there is no group.
+    ContainsArrayError
+        When there is an array.
+
+    Examples
+    --------
+    >>> import zarrc
+    >>> root = zarrc.group()
+    >>> root.zeros("foo/bar", shape=(100, 100), chunks=(10, 10), dtype="i4")
+    <zarrc.core.Array '/foo/bar' (100, 100) int32>
+    >>> root.tree()
+    /
+     └── foo
+         └── bar (100, 100) int32
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        path: str | None = None,
+        read_only: bool = False,
+        chunk_store: Any = None,
+        cache_attrs: bool = True,
+        synchronizer: Any = None,
+        zarr_version: int | None = None,
+        meta_array: Any = None,
+        *,
+        metadata: GroupMetadata | None = None,
+    ) -> None:
+        where = place(store, path, chunk_store, "r" if read_only else "r+")
+        self._store = where.store
+        self._chunk_store = where.chunk_store
+        self._path = where.path
+        self._read_only = bool(read_only)
+        self._synchronizer = synchronizer
+        self._meta_array = meta_array
+        self._cache_attrs = cache_attrs
+        self._metadata = metadata or _read_group(self._store, self._path, zarr_version)
+        self._attrs: Attributes | None = None
+
+    @classmethod
+    def from_store(
+        cls,
+        store: Any,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        zarr_format: int = 3,
+        overwrite: bool = False,
+    ) -> Group:
+        """Create a group at the root of a store; see `create_group`."""
+        return create_group(store, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
+
+    # what it is
+
+    @property
+    def store(self) -> MutableMapping:
+        """The store of the documents."""
+        return self._store
+
+    @property
+    def chunk_store(self) -> MutableMapping:
+        """The store of the chunks."""
+        return self._store if self._chunk_store is None else self._chunk_store
+
+    @property
+    def path(self) -> str:
+        """Path in the store, without slashes at its ends."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """Path that begins with a slash, as h5py has it."""
+        return f"/{self._path}"
+
+    @property
+    def basename(self) -> str:
+        """Last part of the path."""
+        return self._path.rpartition("/")[2]
+
+    @property
+    def read_only(self) -> bool:
+        """Whether changes are refused."""
+        return self._read_only
+
+    @property
+    def synchronizer(self) -> Any:
+        """The mapping of keys to locks, or None."""
+        return self._synchronizer
+
+    @property
+    def meta_array(self) -> Any:
+        """An empty array of the type that arrays return."""
+        return np.empty(()) if self._meta_array is None else self._meta_array
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3."""
+        return self._metadata.zarr_format
+
+    @property
+    def metadata(self) -> GroupMetadata:
+        """What the group's documents say, attributes as they are now."""
+        return GroupMetadata(self.zarr_format, self.attrs.asdict(), self._metadata.extra)
+
+    @property
+    def attrs(self) -> Attributes:
+        """Attributes: a mapping of names to JSON values."""
+        if self._attrs is None:
+            self._attrs = Attributes(
+                self._store,
+                key=nodes.attributes_key(self._path, self.zarr_format),
+                read_only=self._read_only,
+                cache=self._cache_attrs,
+                synchronizer=self._synchronizer,
+            )
+        return self._attrs
+
+    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Group:
+        """Set several attributes in one write; return the group."""
+        self.attrs.update(new_attributes)
+        return self
+
+    @property
+    def info(self) -> InfoReporter:
+        """A report about the group."""
+        return InfoReporter(self)
+
+    def info_items(self) -> list[tuple[str, str]]:
+        """Return the rows of the report."""
+        return group_items(self)
+
+    def info_complete(self) -> InfoReporter:
+        """Return the report about the group."""
+        return self.info
+
+    def refresh(self) -> None:
+        """Read attributes again if they are cached."""
+        self._attrs = None
+
+    def __repr__(self) -> str:
+        read_only = " read-only" if self._read_only else ""
+        return f"<{type(self).__module__}.{type(self).__name__} {self.name!r}{read_only}>"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Group)
+            and self._store == other._store
+            and self._path == other._path
+            and self._read_only == other._read_only
+        )
+
+    def __reduce__(self) -> tuple:
+        arguments = (
+            self._store,
+            self._path,
+            self._read_only,
+            self._chunk_store,
+            self._cache_attrs,
+            self._synchronizer,
+            self.zarr_format,
+            self._meta_array,
+        )
+        return type(self), arguments
+
+    def __enter__(self) -> Group:
+        return self
+
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
+        for store in {id(store): store for store in (self.store, self.chunk_store)}.values():
+            if hasattr(store, "close"):
+                store.close()
+
+    # members
+
+    def _path_of(self, item: Any) -> str:
+        """Return the path in the store of a member's name or path."""
+        path = nodes.normalize_path(item)
+        if str(item).startswith("/") or not self._path:
+            return path
+        return f"{self._path}/{path}" if path else self._path
+
+    def _read(self, path: str) -> Metadata:
+        """Read the node at a path in the store: of the group's format, else of the other one."""
+        try:
+            return nodes.read_node(self._store, path, self.zarr_format)
+        except PathNotFoundError:
+            return nodes.read_node(self._store, path, 5 - self.zarr_format)
+
+    def _kind(self, path: str) -> str | None:
+        """Return "array", "group" or None: what is at a path in the store."""
+        found = nodes.node_kind(self._store, path, self.zarr_format)
+        if found is None:
+            found = nodes.node_kind(self._store, path, 5 - self.zarr_format)
+        return None if found is None else found[0]
+
+    def _open(self, path: str, metadata: Metadata) -> Array | Group:
+        """Open a node without reading its documents again."""
+        cls: Any = Array if isinstance(metadata, ArrayMetadata) else type(self)
+        return cls(
+            self._store,
+            path=path,
+            read_only=self._read_only,
+            chunk_store=self._chunk_store,
+            synchronizer=self._synchronizer,
+            cache_attrs=self._cache_attrs,
+            meta_array=self._meta_array,
+            metadata=metadata,
+        )
+
+    def _child_names(self) -> Iterator[str]:
+        for name in base.listdir(self._store, self._path):
+            if name not in nodes.DOCUMENT_NAMES:
+                yield name
+
+    def _children(self) -> Iterator[tuple[str, str]]:
+        """Yield name and kind of each direct member, sorted by name."""
+        for name in self._child_names():
+            kind = self._kind(self._path_of(name))
+            if kind is not None:
+                yield name, kind
+
+    def _documents(self) -> Iterator[tuple[str, str, Metadata]]:
+        """Yield name, path in the store and metadata of each direct member, sorted by name."""
+        for name in self._child_names():
+            path = self._path_of(name)
+            try:
+                yield name, path, self._read(path)
+            except PathNotFoundError:
+                continue
+
+    def __getitem__(self, item: str) -> Array | Group:
+        """Return the array or group at a path, relative to this group unless it begins with a slash.
+
+        Raises
+        ------
+        KeyError
+            When there is nothing.
+        """
+        path = self._path_of(item)
+        try:
+            metadata = self._read(path)
+        except PathNotFoundError:
+            raise KeyError(item) from None
+        return self._open(path, metadata)
+
+    def __contains__(self, item: object) -> bool:
+        return self._kind(self._path_of(item)) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        for name, _ in self._children():
+            yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._children())
+
+    def items(self) -> Any:
+        """Return a view of (name, member) pairs, each read once."""
+        return _Items(self)
+
+    def values(self) -> Any:
+        """Return a view of members, each read once."""
+        return _Values(self)
+
+    def __getattr__(self, item: str) -> Array | Group:
+        if item.startswith("_"):
+            raise AttributeError(item)
+        try:
+            return self[item]
+        except KeyError:
+            raise AttributeError(f"group {self.name!r} has no attribute or member {item!r}") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for name in self if name.isidentifier())})
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return sorted(self)
+
+    def _names_of(self, kind: str) -> Iterator[str]:
+        return (name for name, found in self._children() if found == kind)
+
+    def group_keys(self) -> Iterator[str]:
+        """Yield the names of groups that are direct members."""
+        return self._names_of("group")
+
+    def groups(self) -> Iterator[tuple[str, Group]]:
+        """Yield name and group for each direct member that is a group."""
+        for name, path, metadata in self._documents():
+            if isinstance(metadata, GroupMetadata):
+                yield name, self._open(path, metadata)  # type: ignore[misc]
+
+    def array_keys(self, recurse: bool = False) -> Iterator[str]:
+        """Yield the names of arrays; with `recurse`, of those in groups below too."""
+        if not recurse:
+            yield from self._names_of("array")
+            return
+        for name, _ in self.arrays(recurse=True):
+            yield name
+
+    def arrays(self, recurse: bool = False) -> Iterator[tuple[str, Array]]:
+        """Yield name and array for each array; with `recurse`, of those in groups below too."""
+        for name, path, metadata in self._documents():
+            if isinstance(metadata, ArrayMetadata):
+                yield name, self._open(path, metadata)  # type: ignore[misc]
+            elif recurse:
+                yield from self._open(path, metadata).arrays(recurse=True)
+
+    def _walk(self, max_depth: int | None = None, prefix: str = "") -> Iterator[tuple[str, Array | Group]]:
+        """Yield path, relative to where the walk began, and node of each member, parents first."""
+        for name, path, metadata in self._documents():
+            node = self._open(path, metadata)
+            yield prefix + name, node
+            if isinstance(node, Group) and max_depth != 0:
+                deeper = None if max_depth is None else max_depth - 1
+                yield from node._walk(deeper, f"{prefix}{name}/")
+
+    def members(self, max_depth: int | None = 0) -> tuple[tuple[str, Array | Group], ...]:
+        """Return path and node of each member.
+
+        Parameters
+        ----------
+        max_depth : int or None
+            0: direct members alone; 1: theirs too; None: all.
+        """
+        _check_depth(max_depth)
+        return tuple(self._walk(max_depth))
+
+    def nmembers(self, max_depth: int | None = 0) -> int:
+        """Return the number of members; see `members`."""
+        _check_depth(max_depth)
+        return len(self) if max_depth == 0 else sum(1 for _ in self._walk(max_depth))
+
+    # visits
+
+    def visit(self, func: Visitor) -> Any:
+        """Call ``func(path)`` for each member at any depth, until it returns something; return that."""
+        return self._visit(lambda path, node: func(path))
+
+    visitkeys = visit
+
+    def visitvalues(self, func: Visitor) -> Any:
+        """Call ``func(node)`` for each member at any depth, until it returns something; return that."""
+        return self._visit(lambda path, node: func(node))
+
+    def visititems(self, func: Visitor) -> Any:
+        """Call ``func(path, node)`` for each member at any depth, until it returns something; return that."""
+        return self._visit(func)
+
+    def _visit(self, func: Visitor) -> Any:
+        for path, node in self._walk():
+            answer = func(path, node)
+            if answer is not None:
+                return answer
+        return None
+
+    def tree(
+        self, expand: bool = False, level: int | None = None, *, max_nodes: int = 500, plain: bool = False
+    ) -> TreeViewer:
+        """Return a view of the hierarchy that prints as a tree.
+
+        Parameters
+        ----------
+        expand : bool
+            Show all levels unfolded in a notebook.
+        level : int
+            How many levels to show; all unless given.
+        max_nodes, plain
+            Accepted; text is always plain, and all nodes are shown.
+        """
+        return TreeViewer(lambda: self._branch(self.basename or "/", level), expand=expand)
+
+    def _branch(self, label: str, level: int | None) -> tuple[str, list]:
+        if level == 0:
+            return label, []
+        deeper = None if level is None else level - 1
+        below = []
+        for name, path, metadata in self._documents():
+            if isinstance(metadata, ArrayMetadata):
+                below.append((f"{name} {metadata.shape} {metadata.dtype}", []))
+            else:
+                below.append(self._open(path, metadata)._branch(name, deeper))
+        return label, below
+
+    # changes
+
+    def _changing(self) -> Any:
+        """Refuse if read-only; return the lock for changes of the hierarchy."""
+        if self._read_only:
+            raise ReadOnlyError
+        if self._synchronizer is None:
+            return nullcontext()
+        return self._synchronizer[nodes.document_key(self._path, nodes.GROUP_KEY)]
+
+    def __setitem__(self, item: str, value: Any) -> None:
+        """Store array-like data as an array, replacing what has the name."""
+        self.array(item, value, overwrite=True)
+
+    def __delitem__(self, item: str) -> None:
+        with self._changing():
+            path = self._path_of(item)
+            if self._kind(path) is None:
+                raise KeyError(item)
+            base.rmdir(self._store, path)
+            if self._chunk_store is not None:
+                base.rmdir(self._chunk_store, path)
+
+    def clear(self) -> None:
+        """Delete all members."""
+        for name in list(self):
+            del self[name]
+
+    def create_group(
+        self, name: str, overwrite: bool = False, *, attributes: Mapping[str, Any] | None = None
+    ) -> Group:
+        """Create a group, and those above it that are missing.
+
+        Parameters
+        ----------
+        name : str
+            Name or path.
+        overwrite : bool
+            Delete what has the name first.
+        attributes : mapping
+            Attributes to start with.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            When the name is taken and `overwrite` is False.
+        """
+        with self._changing():
+            path = self._path_of(name)
+            metadata = nodes.init_group(
+                self._store,
+                path,
+                self.zarr_format,
+                overwrite=overwrite,
+                attributes=dict(attributes or {}),
+                chunk_store=self._chunk_store,
+            )
+            return self._open(path, metadata)  # type: ignore[return-value]
+
+    def create_groups(self, *names: str, **kwargs: Any) -> tuple[Group, ...]:
+        """Create several groups; see `create_group`."""
+        return tuple(self.create_group(name, **kwargs) for name in names)
+
+    def require_group(self, name: str, overwrite: bool = False) -> Group:
+        """Return a group, created if it is missing.
+
+        Raises
+        ------
+        ContainsArrayError
+            When the name is an array's and `overwrite` is False.
+        """
+        if self._read_only:
+            raise ReadOnlyError
+        path = self._path_of(name)
+        if not overwrite:
+            try:
+                metadata = self._read(path)
+            except PathNotFoundError:
+                pass
+            else:
+                if isinstance(metadata, ArrayMetadata):
+                    raise ContainsArrayError(path)
+                return self._open(path, metadata)  # type: ignore[return-value]
+        return self.create_group(name, overwrite=overwrite)
+
+    def require_groups(self, *names: str) -> tuple[Group, ...]:
+        """Return several groups, created where missing."""
+        return tuple(self.require_group(name) for name in names)
+
+    def _place(self, name: str) -> Place:
+        """Return where an array of a name goes, with the format that it inherits."""
+        inherited = None if str(name).startswith("/") else self.zarr_format
+        return Place(self._store, self._path_of(name), self._chunk_store, inherited)
+
+    def _create(self, function: Callable[..., Array], name: str, *args: Any, **kwargs: Any) -> Array:
+        """Call one of the functions that create an array, for a name in this group."""
+        kwargs.setdefault("synchronizer", self._synchronizer)
+        kwargs.setdefault("cache_attrs", self._cache_attrs)
+        kwargs.setdefault("meta_array", self._meta_array)
+        with self._changing():
+            return function(*args, store=self._place(name), **kwargs)
+
+    def create(self, name: str, **kwargs: Any) -> Array:
+        """Create an array; see `zarrc.create`."""
+        return self._create(creation.create, name, **kwargs)
+
+    def empty(self, name: str, **kwargs: Any) -> Array:
+        """Create an array without a fill value; see `zarrc.empty`."""
+        return self._create(creation.empty, name, **kwargs)
+
+    def zeros(self, name: str, **kwargs: Any) -> Array:
+        """Create an array of zeros; see `zarrc.zeros`."""
+        return self._create(creation.zeros, name, **kwargs)
+
+    def ones(self, name: str, **kwargs: Any) -> Array:
+        """Create an array of ones; see `zarrc.ones`."""
+        return self._create(creation.ones, name, **kwargs)
+
+    def full(self, name: str, fill_value: Any, **kwargs: Any) -> Array:
+        """Create an array filled with a value; see `zarrc.full`."""
+        return self._create(creation.full, name, fill_value=fill_value, **kwargs)
+
+    def array(self, name: str, data: Any, **kwargs: Any) -> Array:
+        """Create an array that holds a copy of some data; see `zarrc.array`."""
+        return self._create(creation.array, name, data, **kwargs)
+
+    def empty_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+        """Create an array like another one, without a fill value; see `zarrc.empty_like`."""
+        return self._create_like(creation.empty_like, name, data, **kwargs)
+
+    def zeros_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+        """Create an array of zeros like another one; see `zarrc.zeros_like`."""
+        return self._create_like(creation.zeros_like, name, data, **kwargs)
+
+    def ones_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+        """Create an array of ones like another one; see `zarrc.ones_like`."""
+        return self._create_like(creation.ones_like, name, data, **kwargs)
+
+    def full_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+        """Create an array like another one, filled with a value; see `zarrc.full_like`."""
+        return self._create_like(creation.full_like, name, data, **kwargs)
+
+    def _create_like(self, function: Callable[..., Array], name: str, data: Any, **kwargs: Any) -> Array:
+        kwargs.setdefault("zarr_format", self.zarr_format)
+        return self._create(function, name, data, **kwargs)
+
+    def create_dataset(self, name: str, **kwargs: Any) -> Array:
+        """Create an array, from data or from a shape, as h5py does.
+
+        Parameters
+        ----------
+        name : str
+            Name or path.
+        data : array-like
+            What to copy into the array.
+        **kwargs
+            See `zarrc.create`; h5py's `compression`, `compression_opts` and `fillvalue` are understood.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            When the name is taken.
+        ValueError
+            When `shape` is given and is not that of `data`.
+        """
+        data = kwargs.pop("data", None)
+        return self.create(name, **kwargs) if data is None else self.array(name, data, **kwargs)
+
+    def require_dataset(
+        self, name: str, shape: Any = None, dtype: Any = None, exact: bool = False, **kwargs: Any
+    ) -> Array:
+        """Return an array, created if it is missing.
+
+        Parameters
+        ----------
+        name : str
+            Name or path.
+        shape : int or tuple of int
+            What the array's shape is, or must be.
+        dtype : data-type
+            An array that exists must be able to hold it.
+        exact : bool
+            The data types must be equal.
+        **kwargs
+            See `create_dataset`.
+
+        Raises
+        ------
+        TypeError
+            When an array exists, and differs.
+        ContainsGroupError
+            When the name is a group's.
+        """
+        return self._require(self.create_dataset, name, shape, dtype, exact, kwargs)
+
+    def create_array(self, name: str, **kwargs: Any) -> Array:
+        """Create an array in this group's format; see `zarrc.create_array`."""
+        return self._create(creation.create_array, name, **kwargs)
+
+    def require_array(
+        self, name: str, *, shape: Any = None, dtype: Any = None, exact: bool = False, **kwargs: Any
+    ) -> Array:
+        """Return an array, created by `create_array` if it is missing; see `require_dataset`."""
+        return self._require(self.create_array, name, shape, dtype, exact, kwargs)
+
+    def _require(
+        self,
+        function: Callable[..., Array],
+        name: str,
+        shape: Any,
+        dtype: Any,
+        exact: bool,
+        kwargs: dict[str, Any],
+    ) -> Array:
+        if self._read_only:
+            raise ReadOnlyError
+        if self._kind(self._path_of(name)) != "array":
+            return function(name, **kwargs, **_given(shape=shape, dtype=dtype))
+        found = self[name]
+        data = kwargs.get("data")
+        _check_same(found, getattr(data, "shape", None) if shape is None else shape, dtype, exact)  # type: ignore[arg-type]
+        return found  # type: ignore[return-value]
+
+    def move(self, source: str, dest: str) -> None:
+        """Give an array or a group another path.
+
+        Parameters
+        ----------
+        source, dest : str
+            Names or paths. Groups above `dest` are created.
+
+        Raises
+        ------
+        ValueError
+            When there is nothing at `source`, or something at `dest`.
+        """
+        with self._changing():
+            source_path, dest_path = self._path_of(source), self._path_of(dest)
+            if self._kind(source_path) is None:
+                raise ValueError(f'The source, "{source}", does not exist.')
+            if self._kind(dest_path) is not None:
+                raise ValueError(f'The dest, "{dest}", already exists.')
+            parent = dest_path.rpartition("/")[0]
+            if parent and parent != self._path:
+                self.require_group(f"/{parent}")
+            base.rename(self._store, source_path, dest_path)
+            if self._chunk_store is not None and base.listdir(self._chunk_store, source_path):
+                base.rename(self._chunk_store, source_path, dest_path)
+
+
+class _View:
+    """A view of a group's members whose iteration reads each document once."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def _pairs(self) -> Iterator[tuple[str, Array | Group]]:
+        for name, path, metadata in self._group._documents():
+            yield name, self._group._open(path, metadata)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__.strip('_')}View({self._group!r})"
+
+
+class _Items(_View):
+    def __iter__(self) -> Iterator[tuple[str, Array | Group]]:
+        return self._pairs()
+
+    def __contains__(self, item: object) -> bool:
+        return any(pair == item for pair in self._pairs())
+
+
+class _Values(_View):
+    def __iter__(self) -> Iterator[Array | Group]:
+        return (node for _, node in self._pairs())
+
+    def __contains__(self, item: object) -> bool:
+        return any(node is item or node == item for node in self)
+
+
+def _read_group(store: MutableMapping, path: str, zarr_format: int | None) -> GroupMetadata:
+    try:
+        return nodes.read_group(store, path, zarr_format)
+    except GroupNotFoundError:
+        if nodes.contains_array(store, path):
+            raise ContainsArrayError(path) from None
+        raise
+
+
+def _check_depth(max_depth: int | None) -> None:
+    if max_depth is not None and max_depth < 0:
+        raise ValueError(f"max_depth must be 0 or more, or None for all levels; found {max_depth}")
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _check_same(found: Array, shape: Any, dtype: Any, exact: bool) -> None:
+    """Raise TypeError where an array is not what was asked for."""
+    if shape is not None and normalize_shape(shape) != found.shape:
+        raise TypeError(
+            f"shape do not match existing array; expected {found.shape}, got {normalize_shape(shape)}"
+        )
+    if dtype is None:
+        return
+    dtype = normalize_dtype(dtype)[0]
+    if exact and dtype != found.dtype:
+        raise TypeError(f"dtypes do not match exactly; expected {found.dtype}, got {dtype}")
+    if not np.can_cast(dtype, found.dtype):
+        raise TypeError(f"dtypes ({dtype}, {found.dtype}) cannot be safely cast")
+
+
+# the functions
+
+
+def group(
+    store: Any = None,
+    overwrite: bool = False,
+    chunk_store: Any = None,
+    cache_attrs: bool = True,
+    synchronizer: Any = None,
+    path: str | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    meta_array: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Open a group, created if it is missing.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+        A new `MemoryStore` unless given.
+    overwrite : bool
+        Delete what is at `path` first.
+    chunk_store, cache_attrs, synchronizer, path, meta_array
+        See `Group`.
+    zarr_format, zarr_version : {2, 3}
+        With which format to create: 2, unless the group above or the configuration says otherwise.
+    attributes : mapping
+        Attributes that a new group starts with.
+    storage_options : mapping
+        For the file system that a URL names.
+
+    Returns
+    -------
+    Group
+
+    Raises
+    ------
+    ContainsArrayError
+        When there is an array and `overwrite` is False.
+
+    Examples
+    --------
+    >>> import zarrc
+    >>> zarrc.group()
+    <zarrc.hierarchy.Group '/'>
+    """
+    return open_group(
+        _memory() if store is None else store,
+        "w" if overwrite else "a",
+        cache_attrs,
+        synchronizer,
+        path,
+        chunk_store,
+        storage_options,
+        zarr_version=zarr_version,
+        zarr_format=zarr_format,
+        meta_array=meta_array,
+        attributes=attributes,
+    )
+
+
+def open_group(
+    store: Any = None,
+    mode: str = "a",
+    cache_attrs: bool = True,
+    synchronizer: Any = None,
+    path: str | None = None,
+    chunk_store: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    meta_array: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Group:
+    """Open a group, and create it where the mode says so.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    mode : {"r", "r+", "a", "w", "w-", "x"}
+        "r" read only, must exist; "r+" read and write, must exist; "a" create if
+        there is none; "w" create, deleting what is there; "w-" and "x" create, fail
+        if there is anything.
+    cache_attrs, synchronizer, path, chunk_store, meta_array
+        See `Group`.
+    storage_options, zarr_version, zarr_format, attributes
+        See `group`.
+
+    Returns
+    -------
+    Group
+
+    Raises
+    ------
+    GroupNotFoundError
+        When it must exist and does not.
+    ContainsArrayError, ContainsGroupError
+        When something stands in the way.
+    """
+    check_mode(mode)
+    where = place(store if store is not None else _memory(), path, chunk_store, mode, storage_options)
+    metadata = _open_or_create(where, mode, zarr_format, zarr_version, attributes)
+    return Group(
+        where.store,
+        path=where.path,
+        read_only=mode == "r",
+        chunk_store=where.chunk_store,
+        cache_attrs=cache_attrs,
+        synchronizer=synchronizer,
+        meta_array=meta_array,
+        metadata=metadata,
+    )
+
+
+def _open_or_create(
+    where: Place,
+    mode: str,
+    zarr_format: int | None,
+    zarr_version: int | None,
+    attributes: Mapping[str, Any] | None,
+) -> GroupMetadata:
+    if mode in (*creation.READ_MODES, "a"):
+        try:
+            return _read_group(where.store, where.path, zarr_format or zarr_version)
+        except GroupNotFoundError:
+            if mode != "a":
+                raise
+    return nodes.init_group(
+        where.store,
+        where.path,
+        choose_format(where, zarr_format, zarr_version, usual=2),
+        overwrite=mode == "w",
+        attributes=dict(attributes or {}),
+        chunk_store=where.chunk_store,
+    )
+
+
+def create_group(
+    store: Any = None,
+    *,
+    path: str | None = None,
+    zarr_format: int | None = None,
+    overwrite: bool = False,
+    attributes: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Create a group, in format 3 unless told otherwise.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+        A new `MemoryStore` unless given.
+    path : str
+        Path in the store. Groups above it are created.
+    zarr_format : {2, 3}
+        3, unless the group above or the configuration says otherwise.
+    overwrite : bool
+        Delete what is at `path` first.
+    attributes : mapping
+        Attributes to start with.
+    storage_options : mapping
+        For the file system that a URL names.
+
+    Returns
+    -------
+    Group
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError
+        When there is a node and `overwrite` is False.
+    """
+    store = _memory() if store is None else store
+    where = place(store, path, None, "w" if overwrite else "a", storage_options)
+    metadata = nodes.init_group(
+        where.store,
+        where.path,
+        choose_format(where, zarr_format, None, usual=3),
+        overwrite=overwrite,
+        attributes=dict(attributes or {}),
+    )
+    return Group(where.store, path=where.path, metadata=metadata)
+
+
+def _memory() -> MutableMapping:
+    from .storage.memory import MemoryStore
+
+    return MemoryStore()
