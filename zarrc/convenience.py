@@ -1,0 +1,294 @@
+"""Verbs over arrays and groups: open, save, load, tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import nodes
+from .core import Array
+from .creation import READ_MODES, Place, array, check_mode, open_array, place
+from .errors import PathNotFoundError
+from .hierarchy import Group, open_group
+from .info import TreeViewer
+
+if TYPE_CHECKING:
+    from .info import Branch
+
+
+def open(
+    store: Any = None,
+    mode: str = "a",
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    **kwargs: Any,
+) -> Array | Group:
+    """Open an array or a group, whichever there is, and create one where the mode says so.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    mode : {"r", "r+", "a", "w", "w-", "x"}
+        "r" read only, must exist; "r+" read and write, must exist; "a" create if
+        there is none; "w" create, replacing what is there; "w-" and "x" create, fail
+        if there is anything. With `shape` (or `data`'s words) an array is created, else a group.
+    zarr_format, zarr_version : {2, 3}
+        With which format to create: 2, unless the group above or the configuration says otherwise.
+    path : str
+        Path in the store.
+    **kwargs
+        See `open_array` and `open_group`.
+
+    Returns
+    -------
+    Array or Group
+
+    Raises
+    ------
+    PathNotFoundError
+        When it must exist and there is nothing.
+
+    Examples
+    --------
+    >>> import zarrc
+    >>> store = {}
+    >>> zarrc.open(store, mode="w", shape=100, dtype="i4")
+    <zarrc.core.Array (100,) int32>
+    >>> zarrc.open(store, mode="r")
+    <zarrc.core.Array (100,) int32 read-only>
+    """
+    check_mode(mode)
+    where = place(store, path, kwargs.pop("chunk_store", None), mode, kwargs.pop("storage_options", None))
+    kwargs |= {"zarr_format": zarr_format, "zarr_version": zarr_version}
+    if _wants_array(where, mode, "shape" in kwargs):
+        return open_array(where, mode, **kwargs)
+    return open_group(where, mode, **kwargs)
+
+
+def _wants_array(where: Place, mode: str, has_shape: bool) -> bool:
+    """Say whether to open an array, or a group: what there is, else what can be made of the arguments."""
+    if mode in ("w", "w-", "x"):
+        return has_shape
+    found = nodes.node_kind(where.store, where.path)
+    if found is None and mode in READ_MODES:
+        raise PathNotFoundError(where.path)
+    return has_shape if found is None else found[0] == "array"
+
+
+def save_array(
+    store: Any,
+    arr: Any,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save an array-like, replacing what is there.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    arr : array-like
+    zarr_format, zarr_version : {2, 3}
+        2, unless the group above or the configuration says otherwise.
+    path : str
+        Path in the store.
+    **kwargs
+        See `create`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import zarrc
+    >>> store = {}
+    >>> zarrc.save_array(store, np.arange(5))
+    >>> zarrc.load(store)
+    array([0, 1, 2, 3, 4])
+    """
+    where = place(store, path, kwargs.pop("chunk_store", None), "w", kwargs.pop("storage_options", None))
+    array(
+        arr,
+        store=where,
+        overwrite=True,
+        zarr_format=zarr_format,
+        zarr_version=zarr_version,
+        **kwargs,
+    )
+    _close(store, where)
+
+
+def save_group(
+    store: Any,
+    *args: Any,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save several array-likes as a group, replacing what is there.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    *args : array-like
+        Saved as ``arr_0``, ``arr_1``, …
+    zarr_format, zarr_version : {2, 3}
+        2, unless the group above or the configuration says otherwise.
+    path : str
+        Path in the store.
+    storage_options : mapping
+        For the file system that a URL names.
+    **kwargs : array-like
+        Saved by their names.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to save, or a name is taken twice.
+    """
+    if not args and not kwargs:
+        raise ValueError("at least one array must be provided")
+    arrays = {f"arr_{n}": data for n, data in enumerate(args)}
+    twice = arrays.keys() & kwargs.keys()
+    if twice:
+        raise ValueError(f"the names {sorted(twice)} are those of arrays without a name")
+    where = place(store, path, None, "w", storage_options)
+    saved = open_group(where, "w", zarr_format=zarr_format, zarr_version=zarr_version)
+    for name, data in (arrays | kwargs).items():
+        saved.create_dataset(name, data=data)
+    _close(store, where)
+
+
+def save(
+    store: Any,
+    *args: Any,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save one array-like as an array, or several as a group, replacing what is there.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    *args, **kwargs : array-like
+        One without a name becomes an array; see `save_group` for more, or for names.
+    zarr_format, zarr_version, path
+        See `save_array`.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to save.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import zarrc
+    >>> store = {}
+    >>> zarrc.save(store, numbers=np.arange(3), flags=np.ones(2, bool))
+    >>> zarrc.open(store).tree()
+    /
+     ├── flags (2,) bool
+     └── numbers (3,) int64
+    """
+    said = {"zarr_version": zarr_version, "zarr_format": zarr_format, "path": path}
+    if len(args) == 1 and not kwargs:
+        save_array(store, args[0], **said)
+    else:
+        save_group(store, *args, **said, **kwargs)
+
+
+def _close(store: Any, where: Place) -> None:
+    """Close a store that was opened here, from what a user gave as its location."""
+    if where.store is not store and hasattr(where.store, "close"):
+        where.store.close()
+
+
+def load(
+    store: Any,
+    path: str | None = None,
+    zarr_format: int | None = None,
+    zarr_version: int | None = None,
+) -> np.ndarray | LazyLoader | None:
+    """Read an array into memory, or return a loader for the arrays of a group.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    path : str
+        Path in the store.
+    zarr_format, zarr_version : {2, 3}
+        Look for this format only.
+
+    Returns
+    -------
+    ndarray, LazyLoader or None
+        The loader is a mapping of names to arrays that are read when they are asked
+        for. None where there is nothing.
+    """
+    where = place(store, path, None, "r")
+    try:
+        found = nodes.read_node(where.store, where.path, zarr_format or zarr_version)
+    except PathNotFoundError:
+        return None
+    if isinstance(found, nodes.ArrayMetadata):
+        return np.asarray(Array(where.store, path=where.path, read_only=True, metadata=found)[...])
+    return LazyLoader(Group(where.store, path=where.path, read_only=True, metadata=found))
+
+
+class LazyLoader(Mapping):
+    """The arrays of a group, each read into memory when it is first asked for."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self._loaded: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, item: str) -> np.ndarray:
+        if item not in self._loaded:
+            self._loaded[item] = np.asarray(self.group[item][...])
+        return self._loaded[item]
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.group)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.group
+
+    def __repr__(self) -> str:
+        return "<LazyLoader: " + ", ".join(self) + ">"
+
+
+def tree(grp: Any, expand: bool = False, level: int | None = None) -> TreeViewer:
+    """Return a view of a hierarchy that prints as a tree.
+
+    Parameters
+    ----------
+    grp : Group, Array, or h5py's
+    expand : bool
+        Show all levels unfolded in a notebook.
+    level : int
+        How many levels to show; all unless given.
+    """
+    if isinstance(grp, Group):
+        return grp.tree(expand, level)
+    return TreeViewer(lambda: _branch(grp, (grp.name or "/").rpartition("/")[2] or "/", level), expand)
+
+
+def _branch(node: Any, name: str, level: int | None) -> Branch:
+    if hasattr(node, "shape"):
+        return f"{name} {node.shape} {node.dtype}", []
+    if level == 0:
+        return name, []
+    deeper = None if level is None else level - 1
+    return name, [_branch(node[key], key, deeper) for key in sorted(node)]
