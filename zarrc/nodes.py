@@ -312,7 +312,7 @@ def update_array(
     change: Callable[[ArrayMetadata], ArrayMetadata],
     synchronizer: Any = None,
 ) -> ArrayMetadata:
-    """Change an array's document under its lock, from what is stored now; format 2's attributes stay untouched.
+    """Change an array's document under its lock, from what is stored now; ``.zattrs`` stays untouched.
 
     Parameters
     ----------
@@ -489,9 +489,7 @@ def init_group(
     return meta
 
 
-def _make_room(
-    store: Store, path: str, zarr_format: int, overwrite: bool, chunk_store: Store | None
-) -> None:
+def _make_room(store: Store, path: str, zarr_format: int, overwrite: bool, chunk_store: Store | None) -> None:
     """Leave `path` empty and inside of groups of one format."""
     if not overwrite:
         _refuse_node(store, path)

@@ -141,7 +141,9 @@ def test_filters_and_compressor():
     assert v2.filters_and_compressor(bare) == (None, None)
 
 
-@pytest.mark.parametrize(("number", "name"), [(-1, "autoshuffle"), (0, "noshuffle"), (1, "shuffle"), (2, "bitshuffle")])
+@pytest.mark.parametrize(
+    ("number", "name"), [(-1, "autoshuffle"), (0, "noshuffle"), (1, "shuffle"), (2, "bitshuffle")]
+)
 def test_blosc_shuffles(number, name):
     config = ZARRAY["compressor"] | {"shuffle": number}
     spec = v2.decode_codec(config)
@@ -167,7 +169,10 @@ def test_unknown_keys_are_kept():
     meta = v2.decode_array(content)
     assert meta.extra == {"producer": {"name": "x"}}
     assert json.loads(v2.encode_array(meta)) == content
-    assert json.loads(v2.encode_group(v2.decode_group({"zarr_format": 2, "x": 1}))) == {"zarr_format": 2, "x": 1}
+    assert json.loads(v2.encode_group(v2.decode_group({"zarr_format": 2, "x": 1}))) == {
+        "zarr_format": 2,
+        "x": 1,
+    }
 
 
 def test_separator_is_written_where_it_is_needed_or_was_there():
@@ -239,7 +244,7 @@ def test_wrong_format_2(changes, message):
 @pytest.mark.parametrize("document", [b"", b"{", b"\xff\xfe", b"[]", b"7", "nonsense", b"[" * 100_000])
 def test_not_json(document):
     for read in (v2.decode_array, v2.decode_group, v2.decode_attributes, v3.decode):
-        with pytest.raises(MetadataError, match="is not JSON|is not a JSON object"):
+        with pytest.raises(MetadataError, match=r"is not JSON|is not a JSON object"):
             read(document)
 
 
@@ -311,7 +316,11 @@ def test_chunk_key_encodings(value, expected):
 
 
 def test_codecs_as_names_and_objects():
-    codecs = ["bytes", {"name": "crc32c"}, {"name": "x.y", "configuration": {"a": 1}, "must_understand": False}]
+    codecs = [
+        "bytes",
+        {"name": "crc32c"},
+        {"name": "x.y", "configuration": {"a": 1}, "must_understand": False},
+    ]
     meta = v3.decode(ZARR_JSON | {"codecs": codecs})
     expected = (CodecSpec("bytes"), CodecSpec("crc32c"), CodecSpec("x.y", {"a": 1}, must_understand=False))
     assert meta.codecs == expected
@@ -375,7 +384,10 @@ def test_missing_keys_of_format_3_are_named(key):
         ({"chunk_grid": "rectilinear"}, "unknown chunk_grid 'rectilinear'"),
         ({"chunk_grid": {"name": "regular"}}, "chunk_grid lacks the key 'chunk_shape'"),
         ({"chunk_grid": {"configuration": {}}}, "chunk_grid lacks the key 'name'"),
-        ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 2]}}}, "chunk_shape .* from 1"),
+        (
+            {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 2]}}},
+            "chunk_shape .* from 1",
+        ),
         ({"chunk_grid": 7}, "chunk_grid must be a JSON object"),
         ({"chunk_key_encoding": "v1"}, "unknown chunk_key_encoding 'v1'"),
         ({"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "-"}}}, "separator"),

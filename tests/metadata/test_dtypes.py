@@ -87,7 +87,9 @@ def test_format_3_fields_in_both_spellings(name):
         assert decode_v3({"name": name, "configuration": {"fields": fields}}) == expected
 
 
-@pytest.mark.parametrize("spec", ["<i3", "", "i4,f8", "(2,)<i4", "<x4", "|T16", None, 7, {"a": 1}, "<M8[parsec]"])
+@pytest.mark.parametrize(
+    "spec", ["<i3", "", "i4,f8", "(2,)<i4", "<x4", "|T16", None, 7, {"a": 1}, "<M8[parsec]"]
+)
 def test_unknown_in_format_2(spec):
     with pytest.raises(UnknownDataTypeError, match="unknown data type"):
         decode_v2(spec)
@@ -99,7 +101,9 @@ def test_unknown_fields_in_format_2(spec):
         decode_v2(spec)
 
 
-@pytest.mark.parametrize("name", ["int2", "bfloat16", "r7", "r0", "<i4", "object", "float128", "datetime64[ns]"])
+@pytest.mark.parametrize(
+    "name", ["int2", "bfloat16", "r7", "r0", "<i4", "object", "float128", "datetime64[ns]"]
+)
 def test_unknown_in_format_3(name):
     with pytest.raises(UnknownDataTypeError, match=f"unknown data type '{name}'".replace("[", r"\[")):
         decode_v3(name)

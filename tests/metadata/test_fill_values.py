@@ -33,7 +33,9 @@ def test_format_2_round_trip(case):
         # format 2 has one NaN; all else is exact
         parts = [(value.real, back.real), (value.imag, back.imag)] if dtype.kind == "c" else [(value, back)]
         for before, after in parts:
-            assert bits(before, before.dtype) == bits(after, before.dtype) or (np.isnan(before) and np.isnan(after))
+            assert bits(before, before.dtype) == bits(after, before.dtype) or (
+                np.isnan(before) and np.isnan(after)
+            )
     else:
         assert bits(back, dtype) == bits(value, dtype)
 
@@ -42,7 +44,9 @@ def test_format_2_round_trip(case):
 def test_format_3_round_trip_is_bit_exact(case):
     dtype, value = case
     data_type = encode_v3(dtype)
-    back = fill_values.decode_v3(through_json(fill_values.encode_v3(value, dtype, data_type)), dtype, data_type)
+    back = fill_values.decode_v3(
+        through_json(fill_values.encode_v3(value, dtype, data_type)), dtype, data_type
+    )
     assert bits(back, dtype) == bits(value, dtype)
 
 
@@ -281,7 +285,7 @@ def test_user_values_without_a_cast():
     ],
 )
 def test_user_values_refused(dtype, value):
-    with pytest.raises(ValueError, match="fill_value .* is not valid for dtype"):
+    with pytest.raises(ValueError, match=r"fill_value .* is not valid for dtype"):
         normalize_fill_value(value, np.dtype(dtype))
 
 

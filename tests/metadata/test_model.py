@@ -37,6 +37,22 @@ def test_order_is_a_leading_reversal_in_format_2():
     assert replace(META, codecs=(other, *META.codecs)).order == "C"
 
 
+def test_equality_is_that_of_bits():
+    def filled(dtype, value):
+        dtype = np.dtype(dtype)
+        return replace(META, dtype=dtype, fill_value=np.array(value, dtype)[()])
+
+    assert filled("f4", np.nan) == filled("f4", np.nan)
+    assert filled("M8[s]", "NaT") == filled("M8[s]", "NaT")
+    assert filled("f4", 0.0) != filled("f4", -0.0)
+    assert filled([("a", "f4", (2,))], 1) == filled([("a", "f4", (2,))], 1)
+    assert filled("f4", 0.0) != replace(filled("f4", 0.0), fill_value=None)
+    assert replace(META, attributes={"a": 1}) != META
+    assert META != "META"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(META)
+
+
 def test_frozen():
     with pytest.raises(FrozenInstanceError):
         META.shape = (1,)

@@ -29,7 +29,9 @@ field_names = st.lists(st.text("abcxyz_é", min_size=1, max_size=4), min_size=1,
 def _with_fields(draw, members):
     fields = []
     for name in draw(field_names):
-        shape = draw(st.just(()) | st.tuples(st.integers(1, 3)) | st.tuples(st.integers(1, 3), st.integers(1, 2)))
+        shape = draw(
+            st.just(()) | st.tuples(st.integers(1, 3)) | st.tuples(st.integers(1, 3), st.integers(1, 2))
+        )
         fields.append((name, draw(members), shape) if shape else (name, draw(members)))
     return np.dtype(fields)
 
@@ -47,13 +49,17 @@ def scalars(dtype):
             lambda items: _array(items, base).reshape(shape)
         )
     if dtype.names is not None:
-        return st.tuples(*(scalars(dtype[name]) for name in dtype.names)).map(lambda items: _struct(items, dtype))
+        return st.tuples(*(scalars(dtype[name]) for name in dtype.names)).map(
+            lambda items: _struct(items, dtype)
+        )
     if dtype.kind == "b":
         return st.booleans().map(np.bool_)
     if dtype.kind == "U":
         return st.text(max_size=dtype.itemsize // 4).map(lambda text: np.array(text, dtype)[()])
     native = dtype.newbyteorder("=")
-    return st.binary(min_size=dtype.itemsize, max_size=dtype.itemsize).map(lambda data: np.frombuffer(data, native)[0])
+    return st.binary(min_size=dtype.itemsize, max_size=dtype.itemsize).map(
+        lambda data: np.frombuffer(data, native)[0]
+    )
 
 
 def _array(items, dtype):

@@ -54,7 +54,7 @@ class ChunkKeyEncoding:
             raise MetadataError(f"separator of chunk keys must be '/' or '.', not {self.separator!r}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArrayMetadata:
     """What an array is, whichever format says so.
 
@@ -105,6 +105,16 @@ class ArrayMetadata:
 
     def __post_init__(self) -> None:
         validate(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether all fields are equal, fill values bit by bit: NaN is NaN, -0.0 is not 0.0."""
+        if not isinstance(other, ArrayMetadata):
+            return NotImplemented
+        mine, theirs = dict(vars(self)), dict(vars(other))
+        fill_values = mine.pop("fill_value"), theirs.pop("fill_value")
+        return mine == theirs and _same_bits(*fill_values)
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def ndim(self) -> int:
@@ -165,6 +175,12 @@ class GroupMetadata:
 
     def __post_init__(self) -> None:
         _check_format(self.zarr_format)
+
+
+def _same_bits(one: Any, other: Any) -> bool:
+    if isinstance(one, np.generic) and isinstance(other, np.generic):
+        return one.dtype == other.dtype and one.tobytes() == other.tobytes()
+    return type(one) is type(other) and one == other
 
 
 def is_reversal(spec: CodecSpec, ndim: int) -> bool:
