@@ -91,6 +91,8 @@ class StoreTests:
         Another Python process can load the pickle (it can import the store's class).
     keeps_forms : bool
         Keys that differ only in case or Unicode normal form are different.
+    n_many : int
+        How many are many keys.
     """
 
     strict_keys = True
@@ -99,6 +101,7 @@ class StoreTests:
     picklable = True
     pickles_to_processes = True
     keeps_forms = sys.platform == "linux"
+    n_many = 1000
 
     # Hooks
 
@@ -187,12 +190,12 @@ class StoreTests:
         assert list(store) == ["again"]
 
     def test_many_keys(self, store: AnyStore) -> None:
-        values = {f"array/{i // 100}.{i % 100}": f"chunk {i}".encode() for i in range(1000)}
+        values = {f"array/{i // 100}.{i % 100}": f"chunk {i}".encode() for i in range(self.n_many)}
         for key, value in values.items():
             store[key] = value
-        assert len(store) == 1000
+        assert len(store) == self.n_many
         assert set(store) == set(values)
-        assert len(_listdir(store, "array")) == 1000
+        assert len(_listdir(store, "array")) == self.n_many
         assert {key: bytes(store[key]) for key in values} == values
 
     def test_forms_of_keys(self, store: AnyStore) -> None:

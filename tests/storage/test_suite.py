@@ -93,6 +93,8 @@ class TestDirectoryStore(StoreTests):
 
 
 class TestDirectoryStoreSynced(TestDirectoryStore):
+    n_many = 100
+
     def create_store(self, tmp_path):
         return DirectoryStore(tmp_path, durability="fsync")
 
