@@ -109,6 +109,20 @@ def test_format_2_nan(value):
     assert np.isnan(fill_values.decode_v2(value, np.dtype("<f4")))
 
 
+@pytest.mark.parametrize("text", ["0.1", "-0.0", "3", "nan", "inf", "1.000000000000000000217"])
+@pytest.mark.parametrize("code", ["f16", "c32"])
+def test_long_doubles_keep_all_their_digits(text, code):
+    try:
+        dtype = np.dtype(f"<{code}")
+    except TypeError:
+        pytest.skip("this machine's long double is a double")
+    value = np.zeros((), dtype)
+    value.real[()] = np.longdouble(text)
+    back = fill_values.decode_v2(through_json(fill_values.encode_v2(value[()], dtype)), dtype)
+    assert np.array_equal(back, value, equal_nan=True)
+    assert np.signbit(back.real) == np.signbit(value.real)
+
+
 def test_nat_and_null():
     for dtype in map(np.dtype, ("<M8[ns]", ">m8[s]")):
         assert np.isnat(fill_values.decode_v2("NaT", dtype))

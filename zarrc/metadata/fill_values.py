@@ -235,7 +235,7 @@ def _decode_void_v3(value: Any, dtype: np.dtype) -> Any:
     return np.array(little).astype(dtype)[()]
 
 
-def _decode_fields(value: dict, dtype: np.dtype) -> np.void:
+def _decode_fields(value: dict, dtype: np.dtype) -> Any:
     """Return a structured scalar from an object of its fields; absent fields are zero."""
     unknown = set(value) - set(dtype.names or ())
     if unknown:
@@ -354,8 +354,8 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
 
     Examples
     --------
-    >>> normalize_fill_value(7, np.dtype("u1"))
-    np.uint8(7)
+    >>> normalize_fill_value(7, np.dtype("u1")).dtype
+    dtype('uint8')
     """
     if value is None or dtype.kind == "O":
         return value
@@ -387,7 +387,7 @@ def _plain(value: Any, dtype: np.dtype) -> Any:
 
 def _cast(value: Any, dtype: np.dtype) -> np.ndarray:
     if isinstance(value, (bytes, np.void)) and dtype.kind == "V" and dtype.names is None:
-        value = bytes(value)
+        value = value if isinstance(value, bytes) else value.tobytes()
         if len(value) > dtype.itemsize:
             raise ValueError(f"{len(value)} bytes are too many")
         return np.frombuffer(value.ljust(dtype.itemsize, b"\0"), dtype).reshape(())

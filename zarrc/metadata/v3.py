@@ -190,7 +190,7 @@ def _decode_key_encoding(value: object) -> ChunkKeyEncoding:
     return ChunkKeyEncoding(name, configuration.get("separator", SEPARATORS[name]))
 
 
-def _decode_dimension_names(value: object) -> tuple[str | None, ...] | None:
+def _decode_dimension_names(value: Any) -> tuple[str | None, ...] | None:
     if value is None:
         return None
     legal = isinstance(value, (list, tuple)) and all(name is None or isinstance(name, str) for name in value)
