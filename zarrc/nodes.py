@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Literal
 
 from .errors import (
@@ -30,7 +31,7 @@ from .errors import (
 from .kernels.pool import KeyLock
 from .metadata import v2, v3
 from .metadata.documents import load, mapping, shorten
-from .metadata.model import ArrayMetadata, GroupMetadata
+from .metadata.model import ArrayMetadata, ChunkKeyEncoding, GroupMetadata
 from .storage import base
 
 ARRAY_KEY = base.ARRAY_META_KEY
@@ -264,7 +265,15 @@ def _read_v2_array(store: Store, path: str) -> ArrayMetadata | None:
     document = _get(store, key)
     if document is None:
         return None
-    return _decode(key, v2.decode_array, document, read_attributes(store, document_key(path, ATTRS_KEY)))
+    meta = _decode(key, v2.decode_array, document, read_attributes(store, document_key(path, ATTRS_KEY)))
+    return _with_separator(meta, base.dimension_separator(store))
+
+
+def _with_separator(meta: ArrayMetadata, separator: str | None) -> ArrayMetadata:
+    """Give a document that names no separator its store's, as older writers to nested folders meant it."""
+    if separator is None or meta.extra.get("dimension_separator") is not None:
+        return meta
+    return replace(meta, chunk_key_encoding=ChunkKeyEncoding("v2", separator))
 
 
 def _read_v2_group(store: Store, path: str) -> GroupMetadata | None:

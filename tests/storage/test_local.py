@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import os
 import pickle
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import zarrc
 from zarrc.storage import DirectoryStore, KVStore, LocalStore, NestedDirectoryStore, TempStore, local
 
 PYTHONPATH = os.pathsep.join(path for path in sys.path if path)
@@ -130,6 +132,36 @@ class TestKinds:
         with pytest.raises(ValueError, match="dimension_separator"):
             NestedDirectoryStore(tmp_path, dimension_separator=".")
         assert pickle.loads(pickle.dumps(store)) == store
+
+
+class TestNestedArrays:
+    """Which separator chunk keys have is the document's to say, then the store's."""
+
+    @staticmethod
+    def without_separator(store):
+        document = json.loads(store[".zarray"])
+        document.pop("dimension_separator", None)
+        store[".zarray"] = json.dumps(document).encode()
+
+    def test_made_in_a_nested_store(self, tmp_path):
+        zarrc.full((4, 4), 7, chunks=(2, 2), store=NestedDirectoryStore(tmp_path), write_empty_chunks=True)[
+            :
+        ] = 42
+        assert json.loads((tmp_path / ".zarray").read_bytes())["dimension_separator"] == "/"
+        assert sorted(DirectoryStore(tmp_path)) == [".zarray", "0/0", "0/1", "1/0", "1/1"]
+        assert (zarrc.open_array(DirectoryStore(tmp_path))[:] == 42).all()
+
+    def test_document_of_an_older_writer(self, tmp_path):
+        store = NestedDirectoryStore(tmp_path)
+        zarrc.zeros((4, 4), chunks=(2, 2), store=store)[:] = 42
+        self.without_separator(store)
+        assert (zarrc.open_array(store, mode="r")[:] == 42).all()
+
+    def test_document_that_says_dot(self, tmp_path):
+        flat = DirectoryStore(tmp_path)
+        zarrc.zeros((4, 4), chunks=(2, 2), store=flat)[:] = 42
+        flat[".zarray"] = json.dumps({**json.loads(flat[".zarray"]), "dimension_separator": "."}).encode()
+        assert (zarrc.open_array(NestedDirectoryStore(tmp_path), mode="r")[:] == 42).all()
 
 
 class TestDirectoriesAreNoKeys:
