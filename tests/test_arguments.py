@@ -140,7 +140,15 @@ def test_guess_is_usable(shape, itemsize):
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [(10, (10,)), ((10,), (10,)), ([10, 2], (10, 2)), (np.int64(3), (3,)), ((), ()), (np.array([2, 3]), (2, 3)), (0, (0,))],
+    [
+        (10, (10,)),
+        ((10,), (10,)),
+        ([10, 2], (10, 2)),
+        (np.int64(3), (3,)),
+        ((), ()),
+        (np.array([2, 3]), (2, 3)),
+        (0, (0,)),
+    ],
 )
 def test_shape(shape, expected):
     result = normalize_shape(shape)
@@ -150,7 +158,14 @@ def test_shape(shape, expected):
 
 @pytest.mark.parametrize(
     ("shape", "error"),
-    [(None, TypeError), (10.0, TypeError), ("foo", ValueError), (-1, ValueError), ((2, 1.5), TypeError), (True, TypeError)],
+    [
+        (None, TypeError),
+        (10.0, TypeError),
+        ("foo", ValueError),
+        (-1, ValueError),
+        ((2, 1.5), TypeError),
+        (True, TypeError),
+    ],
 )
 def test_bad_shape(shape, error):
     with pytest.raises(error, match="shape"):

@@ -76,7 +76,7 @@ def _wants_array(where: Place, mode: str, has_shape: bool) -> bool:
     found = nodes.node_kind(where.store, where.path)
     if found is None and mode in READ_MODES:
         raise PathNotFoundError(where.path)
-    return has_shape if found is None else found[0] == "array"
+    return has_shape or (found is not None and found[0] == "array")
 
 
 def save_array(

@@ -416,6 +416,7 @@ def memory_order(config: Any, order: str | None, zarr_format: int) -> Any:
     """
     if order is None or zarr_format == 2:
         return config
+    order = normalize_order(order)
     import warnings
 
     warnings.warn(
@@ -425,7 +426,7 @@ def memory_order(config: Any, order: str | None, zarr_format: int) -> Any:
         stacklevel=3,
     )
     given = config if isinstance(config, dict) or config is None else vars(config)
-    return {"order": normalize_order(order), **(given or {})}
+    return {"order": order, **(given or {})}
 
 
 def empty(shape: Any, **kwargs: Any) -> Array:
@@ -472,9 +473,16 @@ def array(data: Any, **kwargs: Any) -> Array:
     Returns
     -------
     Array
+
+    Raises
+    ------
+    ValueError
+        When `shape` is given and is not that of the data.
     """
     data = as_source(data, kwargs.get("dtype"))
-    kwargs.setdefault("shape", data.shape)
+    shape = normalize_shape(kwargs.setdefault("shape", data.shape))
+    if shape != tuple(data.shape):
+        raise ValueError(f"shape {shape} is not that of the data, {tuple(data.shape)}: leave shape= out")
     kwargs.setdefault("dtype", data.dtype)
     kwargs.setdefault("chunks", source_chunks(data))
     read_only = kwargs.pop("read_only", False)
