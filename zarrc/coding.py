@@ -67,7 +67,7 @@ def build_specs(
     _refuse_contradictions(coding)
     object_codec = _object_codec(object_codec, coding, dtype)
     if zarr_format == 2:
-        return _format_2(coding, object_codec, dtype, ndim, order)
+        return _format_2(coding, object_codec, ndim, order)
     return _format_3(coding, object_codec, dtype)
 
 
@@ -123,9 +123,7 @@ def _object_codec(object_codec: Any, coding: Coding, dtype: np.dtype) -> CodecSp
     return None
 
 
-def _format_2(
-    coding: Coding, object_codec: CodecSpec | None, dtype: np.dtype, ndim: int, order: str
-) -> Specs:
+def _format_2(coding: Coding, object_codec: CodecSpec | None, ndim: int, order: str) -> Specs:
     if not is_unsaid(coding.serializer) and coding.serializer is not None:
         raise ValueError(
             "serializer= is for format 3; in format 2 the byte order is that of dtype=, "
@@ -138,7 +136,7 @@ def _format_2(
         raise TypeError(f"format 2 arrays have a single compressor, {len(compressors)} were given")
     if object_codec is not None:
         filters = (object_codec, *filters)
-    *layout, serializer = v2.decode_chain(order, None, None, dtype, ndim)
+    *layout, serializer = v2.decode_chain(order, None, None, ndim)
     return (*layout, *filters, serializer, *compressors)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,8 @@ class BytesCodec(CodecDescriptor):
     Parameters
     ----------
     endian : {"little", "big"} or None
-        Byte order of what is stored; None for elements of single bytes, and for
-        records, which are then stored as their dtype says.
+        Byte order of what is stored; None stores elements as they are in memory.
+        A document that does not say it means None.
     """
 
     endian: Any = NATIVE
@@ -66,7 +66,6 @@ class BytesCodec(CodecDescriptor):
                 f"codec 'bytes': objects ({spec.dtype}) have no bytes; they need an object codec"
             )
         if self.endian is None:
-            self._check_single_bytes(spec.dtype)
             return None
         swaps = byte_swaps(spec.dtype, self.endian)
         if not swaps:
@@ -78,11 +77,10 @@ class BytesCodec(CodecDescriptor):
     def largest_encoded(self, nbytes: int) -> int:
         return nbytes
 
-    def _check_single_bytes(self, dtype: np.dtype) -> None:
-        if dtype.names is None and any(True for _ in _numbers(dtype)):
-            raise ValueError(
-                f"codec 'bytes': endian must be given for {dtype}, whose elements have several bytes"
-            )
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BytesCodec:
+        configuration = {"endian": None} | dict(data.get("configuration") or {})
+        return super().from_dict({"configuration": configuration})
 
 
 def byte_swaps(dtype: np.dtype, endian: Endian) -> list[Swap]:

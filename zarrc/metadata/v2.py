@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
@@ -51,7 +49,7 @@ def decode_array(document: bytes | str | Mapping, attributes: dict | None = None
         dtype=dtype,
         chunk_shape=_decode_chunks(fields["chunks"], shape),
         fill_value=fill_values.decode_v2(fields["fill_value"], dtype),
-        codecs=decode_chain(fields["order"], fields["filters"], fields["compressor"], dtype, len(shape)),
+        codecs=decode_chain(fields["order"], fields["filters"], fields["compressor"], len(shape)),
         chunk_key_encoding=_decode_separator(content.get("dimension_separator")),
         attributes={} if attributes is None else attributes,
         extra={key: value for key, value in content.items() if key not in ARRAY_KEYS},
@@ -151,9 +149,7 @@ def _separator(encoding: ChunkKeyEncoding) -> str:
 # Codecs
 
 
-def decode_chain(
-    order: object, filters: object, compressor: object, dtype: np.dtype, ndim: int
-) -> tuple[CodecSpec, ...]:
+def decode_chain(order: object, filters: object, compressor: object, ndim: int) -> tuple[CodecSpec, ...]:
     """Return format 2's order, filters and compressor as one chain.
 
     Parameters
@@ -161,8 +157,6 @@ def decode_chain(
     order : "C" or "F"
     filters : list of codec dicts, or None
     compressor : codec dict or None
-    dtype : numpy.dtype
-        Of the array; its byte order is the ``endian`` of `bytes`.
     ndim : int
     """
     if order not in ("C", "F"):
@@ -171,15 +165,10 @@ def decode_chain(
         raise MetadataError(f"filters must be a list of codecs or null, not {shorten(filters)}")
     chain = [CodecSpec("transpose", {"order": list(range(ndim))[::-1]})] if order == "F" else []
     chain += [decode_codec(item, "filters") for item in filters or ()]
-    chain.append(_bytes_codec(dtype))
+    chain.append(CodecSpec("bytes"))  # as in memory: filters may have changed the byte order
     if compressor is not None:
         chain.append(decode_codec(compressor, "compressor"))
     return tuple(chain)
-
-
-def _bytes_codec(dtype: np.dtype) -> CodecSpec:
-    endian = {"<": "little", ">": "big"}.get(dtype.str[0])
-    return CodecSpec("bytes", {} if endian is None else {"endian": endian})
 
 
 def filters_and_compressor(meta: ArrayMetadata) -> tuple[list[dict] | None, dict | None]:
