@@ -43,7 +43,7 @@ class Known(NamedTuple):
 
 KNOWN = [
     Known("zarr2", "reads", "v2-fill-null", ""),  # it shows whatever is in memory
-    Known("zarr2", "both", "v2-fill-minus-zero", "values"),  # it loses the sign
+    Known("zarr2", "writes", "v2-fill-minus-zero", "values"),  # it loses the sign
     Known("zarr3", "writes", "v2-dtype-nested", "a bytes-like object is required"),
     Known("zarr3", "reads", "v2-dtype-nested", "No Zarr data type found"),
     Known("tensorstore", "both", "v2-dtype-??-U5", "Unsupported zarr dtype"),
