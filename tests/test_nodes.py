@@ -28,7 +28,7 @@ def array_meta(zarr_format=2, **changes):
         dtype=np.dtype("<i4"),
         chunk_shape=(3,),
         fill_value=np.int32(0),
-        codecs=(CodecSpec("bytes", {"endian": "little"}),),
+        codecs=(CodecSpec("bytes", {} if zarr_format == 2 else {"endian": "little"}),),
         chunk_key_encoding=ChunkKeyEncoding("v2", ".")
         if zarr_format == 2
         else ChunkKeyEncoding("default", "/"),
