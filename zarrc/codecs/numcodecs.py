@@ -184,12 +184,13 @@ class Delta(_Elements):
     defaults: ClassVar[dict[str, Any]] = {"dtype": None, "astype": None}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.filters import Delta, delta_is_compiled
+        from zarrc.kernels.filters import Delta as Kernel
+        from zarrc.kernels.filters import delta_is_compiled
 
         if self.option("dtype") is None:
             raise ValueError("dtype is missing")
         decoded, encoded = self.dtypes(spec)
-        return Delta(decoded, encoded) if delta_is_compiled(decoded, encoded) else None
+        return Kernel(decoded, encoded) if delta_is_compiled(decoded, encoded) else None
 
 
 class FixedScaleOffset(_Elements):
@@ -267,10 +268,10 @@ class Shuffle(NumcodecsCodec):
         return ChunkSpec.of_bytes(spec.nbytes)
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.filters import Shuffle
+        from zarrc.kernels.filters import Shuffle as Kernel
 
         elementsize = self.option("elementsize")
-        return Shuffle(elementsize) if isinstance(elementsize, int) and elementsize > 1 else None
+        return Kernel(elementsize) if isinstance(elementsize, int) and elementsize > 1 else None
 
 
 class LZ4(NumcodecsCodec):
@@ -280,11 +281,12 @@ class LZ4(NumcodecsCodec):
     defaults: ClassVar[dict[str, Any]] = {"acceleration": 1}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.lz4 import LZ4, MAX_NBYTES
+        from zarrc.kernels.lz4 import LZ4 as Kernel
+        from zarrc.kernels.lz4 import MAX_NBYTES
 
         if spec.nbytes is not None and spec.nbytes > MAX_NBYTES:
             raise ValueError(f"chunks may have {MAX_NBYTES} bytes at most, not {spec.nbytes}")
-        return LZ4(self.option("acceleration"))
+        return Kernel(self.option("acceleration"))
 
 
 class Zlib(NumcodecsCodec):
@@ -294,9 +296,9 @@ class Zlib(NumcodecsCodec):
     defaults: ClassVar[dict[str, Any]] = {"level": 1}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.deflate import Zlib
+        from zarrc.kernels.deflate import Zlib as Kernel
 
-        return Zlib(self.option("level"))
+        return Kernel(self.option("level"))
 
 
 class GZip(NumcodecsCodec):
@@ -306,9 +308,9 @@ class GZip(NumcodecsCodec):
     defaults: ClassVar[dict[str, Any]] = {"level": 1}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.deflate import Gzip
+        from zarrc.kernels.deflate import Gzip as Kernel
 
-        return Gzip(self.option("level"))
+        return Kernel(self.option("level"))
 
 
 class Zstd(NumcodecsCodec):
@@ -379,9 +381,9 @@ class CRC32(_Checksum):
     defaults: ClassVar[dict[str, Any]] = {"location": "start"}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.checksums import Crc32
+        from zarrc.kernels.checksums import Crc32 as Kernel
 
-        return Crc32(self.option("location"))
+        return Kernel(self.option("location"))
 
 
 class CRC32C(_Checksum):
@@ -391,9 +393,9 @@ class CRC32C(_Checksum):
     defaults: ClassVar[dict[str, Any]] = {"location": "end"}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.checksums import Crc32c
+        from zarrc.kernels.checksums import Crc32c as Kernel
 
-        return Crc32c(self.option("location"))
+        return Kernel(self.option("location"))
 
 
 class Adler32(_Checksum):
@@ -403,9 +405,9 @@ class Adler32(_Checksum):
     defaults: ClassVar[dict[str, Any]] = {"location": "start"}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.checksums import Adler32
+        from zarrc.kernels.checksums import Adler32 as Kernel
 
-        return Adler32(self.option("location"))
+        return Kernel(self.option("location"))
 
 
 class Fletcher32(_Checksum):
@@ -414,9 +416,9 @@ class Fletcher32(_Checksum):
     codec_id, name = "fletcher32", "numcodecs.fletcher32"
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.checksums import Fletcher32
+        from zarrc.kernels.checksums import Fletcher32 as Kernel
 
-        return Fletcher32()
+        return Kernel()
 
 
 class JenkinsLookup3(_Checksum):

@@ -5,7 +5,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from .codec cimport Codec
-from .types cimport Buffer, Status, reserve, OK, CORRUPT, TOO_LARGE, WRONG_SIZE, NO_MEMORY, ENCODING, UNSUPPORTED
+from .types cimport (
+    Buffer, Status, reserve, OK, CORRUPT, TOO_LARGE, WRONG_SIZE, NO_MEMORY, ENCODING, UNSUPPORTED,
+)
 
 from .codec import describe
 
@@ -89,7 +91,9 @@ cdef Status decode(const void* params, const char* src, size_t nbytes, Buffer* o
     return OK
 
 
-cdef Status get_items(const char* src, size_t first, size_t count, size_t itemsize, char* dst, int* code) noexcept nogil:
+cdef Status get_items(
+    const char* src, size_t first, size_t count, size_t itemsize, char* dst, int* code
+) noexcept nogil:
     cdef int n = blosc_getitem(src, <int> first, <int> count, dst)
     if n < 0 or <size_t> n != count * itemsize:
         code[0] = n

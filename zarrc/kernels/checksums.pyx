@@ -35,7 +35,8 @@ cdef extern from *:
                 table[0][b] = c;
             }
             for (uint32_t b = 0; b < 256; b++)
-                for (int k = 1; k < 8; k++) table[k][b] = (table[k - 1][b] >> 8) ^ table[0][table[k - 1][b] & 255];
+                for (int k = 1; k < 8; k++)
+                    table[k][b] = (table[k - 1][b] >> 8) ^ table[0][table[k - 1][b] & 255];
         }
         uint32_t operator()(const uint8_t* p, size_t n) const {
             uint32_t c = ~(uint32_t) 0;
@@ -75,7 +76,9 @@ cdef extern from *:
 
     static uint32_t crc32(const uint8_t* p, size_t n) { return crc32_tables(p, n); }
     static uint32_t crc32c_portable(const uint8_t* p, size_t n) { return crc32c_tables(p, n); }
-    static uint32_t crc32c(const uint8_t* p, size_t n) { return instruction ? crc32c_instruction(p, n) : crc32c_tables(p, n); }
+    static uint32_t crc32c(const uint8_t* p, size_t n) {
+        return instruction ? crc32c_instruction(p, n) : crc32c_tables(p, n);
+    }
 
     static uint32_t adler32(const uint8_t* p, size_t n) {
         uint32_t a = 1, b = 0;

@@ -36,24 +36,30 @@ cdef extern from *:
     /* What a library offers: results are statuses below; room for the encoded data is the caller's. */
     enum { ZARRC_DONE, ZARRC_BAD_DATA, ZARRC_NO_ROOM, ZARRC_NO_MEMORY };
     typedef struct {
-        int (*encode)(int gzip, int level, const char* src, size_t nbytes, char* dst, size_t room, size_t* made);
-        int (*decode)(int gzip, const char* src, size_t nbytes, char* dst, size_t room, size_t* used, size_t* made);
+        int (*encode)(int gzip, int level, const char* src, size_t nbytes,
+                      char* dst, size_t room, size_t* made);
+        int (*decode)(int gzip, const char* src, size_t nbytes,
+                      char* dst, size_t room, size_t* used, size_t* made);
     } ZarrcDeflateApi;
 
     /* ---- zlib: both directions move through windows of at most 1 GiB, as its counters are 32 bits wide */
     static const size_t ZARRC_WINDOW = (size_t) 1 << 30;
 
-    static int zarrc_zlib_run(zarrc_z_stream* z, int (*step)(zarrc_z_stream*, int), const char* src, size_t nbytes,
+    static unsigned zarrc_refill(size_t* left, unsigned in_window) {
+        size_t more = *left < ZARRC_WINDOW - in_window ? *left : ZARRC_WINDOW - in_window;
+        *left -= more;
+        return (unsigned) more;
+    }
+    static int zarrc_zlib_run(zarrc_z_stream* z, int (*step)(zarrc_z_stream*, int),
+                              const char* src, size_t nbytes,
                               char* dst, size_t room, size_t* used, size_t* made) {
         size_t in_left = nbytes, out_left = room;
         z->next_in = (const unsigned char*) src;
         z->next_out = (unsigned char*) dst;
         z->avail_in = z->avail_out = 0;
         for (;;) {
-            unsigned more_in = (unsigned) (in_left < ZARRC_WINDOW - z->avail_in ? in_left : ZARRC_WINDOW - z->avail_in);
-            unsigned more_out = (unsigned) (out_left < ZARRC_WINDOW - z->avail_out ? out_left : ZARRC_WINDOW - z->avail_out);
-            z->avail_in += more_in; in_left -= more_in;
-            z->avail_out += more_out; out_left -= more_out;
+            z->avail_in += zarrc_refill(&in_left, z->avail_in);
+            z->avail_out += zarrc_refill(&out_left, z->avail_out);
             int result = step(z, in_left ? 0 : 4 /* Z_FINISH */);
             if (result == 1 /* Z_STREAM_END */) break;
             if (result == -4 /* Z_MEM_ERROR */) return ZARRC_NO_MEMORY;
@@ -65,15 +71,18 @@ cdef extern from *:
         *made = room - out_left - z->avail_out;
         return ZARRC_DONE;
     }
-    static int zarrc_zlib_encode(int gzip, int level, const char* src, size_t nbytes, char* dst, size_t room, size_t* made) {
+    static int zarrc_zlib_encode(int gzip, int level, const char* src, size_t nbytes,
+                                 char* dst, size_t room, size_t* made) {
         zarrc_z_stream z = {};
         size_t used;
-        if (deflateInit2_(&z, level, 8, gzip ? 31 : 15, 8, 0, zlibVersion(), sizeof z) != 0) return ZARRC_NO_MEMORY;
+        if (deflateInit2_(&z, level, 8, gzip ? 31 : 15, 8, 0, zlibVersion(), sizeof z) != 0)
+            return ZARRC_NO_MEMORY;
         int result = zarrc_zlib_run(&z, deflate, src, nbytes, dst, room, &used, made);
         deflateEnd(&z);
         return result;
     }
-    static int zarrc_zlib_decode(int gzip, const char* src, size_t nbytes, char* dst, size_t room, size_t* used, size_t* made) {
+    static int zarrc_zlib_decode(int gzip, const char* src, size_t nbytes,
+                                 char* dst, size_t room, size_t* used, size_t* made) {
         zarrc_z_stream z = {};
         if (inflateInit2_(&z, gzip ? 31 : 15, zlibVersion(), sizeof z) != 0) return ZARRC_NO_MEMORY;
         int result = zarrc_zlib_run(&z, inflate, src, nbytes, dst, room, used, made);
@@ -115,14 +124,17 @@ cdef extern from *:
     };
     static thread_local ZarrcDeflateContexts zarrc_deflate_contexts;
 
-    static int zarrc_libdeflate_encode(int gzip, int level, const char* src, size_t nbytes, char* dst, size_t room, size_t* made) {
+    static int zarrc_libdeflate_encode(int gzip, int level, const char* src, size_t nbytes,
+                                       char* dst, size_t room, size_t* made) {
         void*& context = zarrc_deflate_contexts.compressors[level];
         if (!context) context = zarrc_libdeflate.alloc_compressor(level);
         if (!context) return ZARRC_NO_MEMORY;
-        *made = (gzip ? zarrc_libdeflate.gzip_compress : zarrc_libdeflate.zlib_compress)(context, src, nbytes, dst, room);
+        *made = (gzip ? zarrc_libdeflate.gzip_compress : zarrc_libdeflate.zlib_compress)(
+            context, src, nbytes, dst, room);
         return *made ? ZARRC_DONE : ZARRC_NO_ROOM;
     }
-    static int zarrc_libdeflate_decode(int gzip, const char* src, size_t nbytes, char* dst, size_t room, size_t* used, size_t* made) {
+    static int zarrc_libdeflate_decode(int gzip, const char* src, size_t nbytes,
+                                       char* dst, size_t room, size_t* used, size_t* made) {
         void*& context = zarrc_deflate_contexts.decompressor;
         if (!context) context = zarrc_libdeflate.alloc_decompressor();
         if (!context) return ZARRC_NO_MEMORY;

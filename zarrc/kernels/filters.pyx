@@ -166,8 +166,14 @@ cdef extern from *:
 
     namespace zarrc_delta {
     /* Chunks in memory need no alignment. Integers wrap around: D is unsigned, or a float. */
-    template <class T> inline T load(const char* at, size_t i) { T v; std::memcpy(&v, at + i * sizeof(T), sizeof(T)); return v; }
-    template <class T> inline void store(char* at, size_t i, T v) { std::memcpy(at + i * sizeof(T), &v, sizeof(T)); }
+    template <class T> inline T load(const char* at, size_t i) {
+        T value;
+        std::memcpy(&value, at + i * sizeof(T), sizeof(T));
+        return value;
+    }
+    template <class T> inline void store(char* at, size_t i, T value) {
+        std::memcpy(at + i * sizeof(T), &value, sizeof(T));
+    }
 
     /* False: a difference does not fit the narrower E, so that decoding would give other numbers. */
     template <class D, class E> bool encode(const char* src, size_t n, char* dst) {
@@ -191,7 +197,9 @@ cdef extern from *:
         }
         return true;
     }
-    template <class D, class E> ZarrcElements pick(bool decoding) { return decoding ? decode<D, E> : encode<D, E>; }
+    template <class D, class E> ZarrcElements pick(bool decoding) {
+        return decoding ? decode<D, E> : encode<D, E>;
+    }
 
     template <class D> ZarrcElements pick_encoded(bool decoding, char kind, int size) {
         bool is_signed = kind == 'i';
@@ -207,11 +215,13 @@ cdef extern from *:
     }
 
     /* Kinds are NumPy's: i, u or f. NULL: not compiled. */
-    static ZarrcElements zarrc_delta_function(int decoding, char kind, int size, char encoded_kind, int encoded_size) {
+    static ZarrcElements zarrc_delta_function(
+            int decoding, char kind, int size, char encoded_kind, int encoded_size) {
         using namespace zarrc_delta;
         if (kind == 'f' || encoded_kind == 'f') {
             if (kind != encoded_kind || size != encoded_size) return nullptr;
-            return size == 4 ? pick<float, float>(decoding) : size == 8 ? pick<double, double>(decoding) : nullptr;
+            if (size == 4) return pick<float, float>(decoding);
+            return size == 8 ? pick<double, double>(decoding) : nullptr;
         }
         switch (size) {
             case 1: return pick_encoded<uint8_t>(decoding, encoded_kind, encoded_size);
@@ -251,12 +261,16 @@ cdef Status resize(
     return OK
 
 
-cdef Status delta_encode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status delta_encode(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     cdef const DeltaParams* p = <const DeltaParams*> params
     return resize(p.encode, src, nbytes, p.decoded_size, p.encoded_size, out)
 
 
-cdef Status delta_decode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status delta_decode(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     cdef const DeltaParams* p = <const DeltaParams*> params
     return resize(p.decode, src, nbytes, p.encoded_size, p.decoded_size, out)
 
@@ -276,8 +290,8 @@ cdef class Delta(Codec):
         astype = dtype if astype is None else np.dtype(astype)
         if not delta_is_compiled(dtype, astype):
             raise ValueError(f"delta from {dtype} to {astype} is not compiled")
-        self.params.encode = zarrc_delta_function(False, ord(dtype.kind), dtype.itemsize, ord(astype.kind), astype.itemsize)
-        self.params.decode = zarrc_delta_function(True, ord(dtype.kind), dtype.itemsize, ord(astype.kind), astype.itemsize)
+        self.params.encode = delta_function(False, dtype, astype)
+        self.params.decode = delta_function(True, dtype, astype)
         self.params.decoded_size = dtype.itemsize
         self.params.encoded_size = astype.itemsize
         self.stage.encode = delta_encode
@@ -300,7 +314,12 @@ def delta_is_compiled(dtype, astype):
     """
     if not (dtype.isnative and astype.isnative) or dtype.kind not in "iuf" or astype.kind not in "iuf":
         return False
-    return zarrc_delta_function(False, ord(dtype.kind), dtype.itemsize, ord(astype.kind), astype.itemsize) != NULL
+    return delta_function(False, dtype, astype) != NULL
+
+
+cdef Elements delta_function(bint decoding, dtype, astype) except? NULL:
+    return zarrc_delta_function(
+        decoding, ord(dtype.kind), dtype.itemsize, ord(astype.kind), astype.itemsize)
 
 
 # ---------------------------------------------------------------- shuffle
@@ -341,7 +360,9 @@ cdef void gather(const char* src, size_t n, size_t size, char* dst) noexcept nog
         first = last
 
 
-cdef Status shuffle(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status shuffle(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     cdef size_t size = (<const ShuffleParams*> params).elementsize
     cdef Status status = room_for(nbytes, size, out)
     if status == OK:
@@ -349,7 +370,9 @@ cdef Status shuffle(const void* params, const char* src, size_t nbytes, Buffer* 
     return status
 
 
-cdef Status unshuffle(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status unshuffle(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     cdef size_t size = (<const ShuffleParams*> params).elementsize
     cdef Status status = room_for(nbytes, size, out)
     if status == OK:
@@ -431,11 +454,15 @@ cdef Status rearrange(const Layout* layout, const char* src, size_t nbytes, Buff
     return status
 
 
-cdef Status transpose_encode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status transpose_encode(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     return rearrange(&(<const TransposeParams*> params).encode, src, nbytes, out)
 
 
-cdef Status transpose_decode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status transpose_decode(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     return rearrange(&(<const TransposeParams*> params).decode, src, nbytes, out)
 
 
@@ -493,8 +520,8 @@ cdef Status take_result(object result, Buffer* out) except *:
     cdef Status status
     if isinstance(result, np.ndarray) or not isinstance(result, (bytes, bytearray, memoryview)):
         array = np.asarray(result)
-        if array.dtype.hasobject:
-            raise TypeError(f"the codec returned an array of {array.dtype}")
+        if array.dtype.hasobject or isinstance(result, str):
+            raise TypeError(f"the codec returned {type(result).__name__} of {array.dtype}, not bytes")
         result = np.ascontiguousarray(array.reshape(-1, order="A")).view(np.uint8)
     PyObject_GetBuffer(result, &view, PyBUF_ANY_CONTIGUOUS)
     try:
@@ -520,12 +547,16 @@ cdef Status call_python(
         return PYTHON
 
 
-cdef Status python_encode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status python_encode(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     with gil:
         return call_python(<PythonStage> <object> params, False, src, nbytes, out, code)
 
 
-cdef Status python_decode(const void* params, const char* src, size_t nbytes, Buffer* out, int* code) noexcept nogil:
+cdef Status python_decode(
+    const void* params, const char* src, size_t nbytes, Buffer* out, int* code
+) noexcept nogil:
     with gil:
         return call_python(<PythonStage> <object> params, True, src, nbytes, out, code)
 

@@ -1,6 +1,6 @@
 """LZ4 blocks behind their decoded size (4 bytes, little-endian), as numcodecs frames them."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 
 from .codec cimport Codec
 from .types cimport Buffer, Status, reserve, OK, CORRUPT, TOO_LARGE, ENCODING
