@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -80,7 +81,8 @@ def is_known(peer: str, when: str, case: str, outcome: str) -> bool:
 def run_peer(peer: str, action: str, folder: Path) -> dict[str, str]:
     """Return what became of each case: `""`, or the peer's complaint."""
     command = [services.peer_python(peer), Path(__file__).with_name("peer.py"), peer, action, folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=own)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
