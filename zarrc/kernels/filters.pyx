@@ -143,7 +143,8 @@ cdef class ByteSwap(Codec):
             raise MemoryError
         for k, (offset, size, n) in enumerate(swaps):
             if offset < 0 or size < 1 or n < 0 or offset + size * n > itemsize:
-                raise ValueError(f"{n} numbers of {size} bytes at {offset} are not inside of {itemsize} bytes")
+                raise ValueError(
+                    f"{n} numbers of {size} bytes at {offset} are not inside of {itemsize} bytes")
             self.params.swaps[k] = Swap(offset, size, n)
         self.stage.encode = swap
         self.stage.decode = swap
