@@ -75,11 +75,13 @@ def make_pipeline(
         write_empty,
         fill_missing,
     )
-    kind, *where = base.access(store, f"{path}/" if path else "")
+    prefix = f"{path}/" if path else ""
+    kind, *where = base.access(store, prefix)
+    identity = hash(base.lock_name(store, prefix)) & 0xFFFFFFFFFFFFFFFF
     if kind == "files":
-        pipeline.use_files(*where)
+        pipeline.use_files(*where, identity)
     else:
-        pipeline.use_mapping(*where, hash(base.identity(store)) & 0xFFFFFFFFFFFFFFFF)
+        pipeline.use_mapping(*where, identity)
     return pipeline
 
 
@@ -145,15 +147,7 @@ def as_values(value: Any, dtype: np.dtype) -> np.ndarray:
         return value
     if isinstance(value, np.ndarray | np.generic):
         return np.asarray(value).view(np.ndarray).astype(dtype, copy=False)
-    if dtype.names is None:
-        return np.asarray(value, dtype=dtype)
-    return _as_records(value, dtype)
-
-
-def _as_records(value: Any, dtype: np.dtype) -> np.ndarray:
-    """A tuple is a record, and any other single value fills all fields of one, as in NumPy."""
-    found = np.asarray(value, dtype=dtype)
-    return found
+    return np.asarray(value, dtype=dtype)
 
 
 def broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

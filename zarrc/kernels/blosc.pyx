@@ -102,7 +102,7 @@ cdef Status get_items(
 
 
 cdef Status decode_range(
-    const void* params, const char* src, size_t src_nbytes,
+    const void* params, const char* src, size_t src_nbytes, size_t total,
     size_t start, size_t nbytes, char* dst, int* code
 ) noexcept nogil:
     """Decode only the blocks that hold the range.
@@ -116,7 +116,7 @@ cdef Status decode_range(
     cdef Status status = check_header(src, src_nbytes, &size, code)
     if status != OK:
         return status
-    if start > size or nbytes > size - start:
+    if (total != <size_t> -1 and size != total) or start > size or nbytes > size - start:
         return WRONG_SIZE
     if nbytes == 0:
         return OK

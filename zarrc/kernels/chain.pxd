@@ -7,10 +7,15 @@ cdef extern from "scratch.hpp" namespace "zarrc" nogil:
         Buffer chunk
         Buffer first
         Buffer second
+        Buffer offsets
 
 
 cdef Scratch* scratch() noexcept nogil
 cdef void trim_scratch() noexcept nogil
+
+# Around calls of Python code, which may use zarrc again in this thread: other buffers meanwhile.
+cdef void enter() noexcept nogil
+cdef void leave() noexcept nogil
 
 
 # A codec chain as C data, in encode order.

@@ -13,6 +13,8 @@ from .types cimport Buffer, Stage, Status, index_t, OK, TOO_LARGE, WRONG_SIZE
 cdef extern from "scratch.hpp" namespace "zarrc" nogil:
     Scratch* own_scratch "zarrc::scratch"()
     void trim_own_scratch "zarrc::trim_scratch"(size_t kept)
+    void enter_own_scratch "zarrc::enter"()
+    void leave_own_scratch "zarrc::leave"()
 
 cdef enum:
     KEPT = 8 << 20      # bytes of each buffer that a thread keeps between calls
@@ -24,6 +26,14 @@ cdef Scratch* scratch() noexcept nogil:
 
 cdef void trim_scratch() noexcept nogil:
     trim_own_scratch(KEPT)
+
+
+cdef void enter() noexcept nogil:
+    enter_own_scratch()
+
+
+cdef void leave() noexcept nogil:
+    leave_own_scratch()
 
 
 cdef bint works_in_place(const Stage* stage) noexcept nogil:
@@ -92,7 +102,9 @@ cdef Status decode_chain(
         else:
             out = &s.first if src != s.first.data else &s.second
         out.limit = c.limits[i]
+        enter()
         status = c.stages[i].decode(c.stages[i].params, src, nbytes, out, code)
+        leave()
         if status != OK:
             failed[0] = i
             return status
@@ -110,7 +122,9 @@ cdef Status decode_range(
     const Stages* c, const char* src, size_t src_nbytes, size_t start, size_t nbytes, char* dst, int* failed, int* code
 ) noexcept nogil:
     failed[0] = 0
-    return c.stages[0].decode_range(c.stages[0].params, src, src_nbytes, start, nbytes, dst, code)
+    return c.stages[0].decode_range(
+        c.stages[0].params, src, src_nbytes, c.decoded_nbytes, start, nbytes, dst, code
+    )
 
 
 cdef Status encode_chain(
@@ -128,7 +142,9 @@ cdef Status encode_chain(
         else:
             target = &s.first if src != s.first.data else &s.second
         target.limit = <size_t> -1 if target.growable else target.capacity
+        enter()
         status = c.stages[i].encode(c.stages[i].params, src, nbytes, target, code)
+        leave()
         if status != OK:
             failed[0] = i
             return status

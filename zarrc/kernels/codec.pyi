@@ -12,5 +12,11 @@ class Codec:
 
 def describe(status: int, code: int = 0) -> str: ...
 def failure(
-    codec: Codec, status: int, code: int, direction: str, name: str | None = None, key: str | None = None
+    codec: Codec,
+    status: int,
+    code: int,
+    direction: str,
+    name: str | None = None,
+    key: str | None = None,
+    where: str | None = None,
 ) -> BaseException: ...

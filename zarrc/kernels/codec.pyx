@@ -33,7 +33,7 @@ def describe(int status, int code=0):
     return f"{message} (code {code})" if code else message
 
 
-def failure(Codec codec not None, int status, int code, str direction, name=None, key=None):
+def failure(Codec codec not None, int status, int code, str direction, name=None, key=None, where=None):
     """Return the exception for a status other than OK that a stage of `codec` gave.
 
     Parameters
@@ -47,6 +47,8 @@ def failure(Codec codec not None, int status, int code, str direction, name=None
         What the user calls the codec; the class's name otherwise.
     key : str, optional
         The chunk's key, named in the message.
+    where : str, optional
+        What the message names instead of the key alone.
 
     Returns
     -------
@@ -60,7 +62,9 @@ def failure(Codec codec not None, int status, int code, str direction, name=None
     if cause is not None and not isinstance(cause, Exception):
         return cause
     name = type(codec).__name__ if name is None else name
-    where = "" if key is None else f"chunk {key!r}: "
+    if where is None and key is not None:
+        where = f"chunk {key!r}"
+    where = f"{where}: " if where else ""
     what = codec.explain(status, code) if cause is None else f"{type(cause).__name__}: {cause}"
     kind = ChecksumError if status == CHECKSUM else CodecError
     error = kind(f"{where}{name}: {direction}: {what}", name, direction, key)
@@ -95,7 +99,7 @@ cdef object run_range(Codec codec, data, size_t start, size_t nbytes):
     try:
         with nogil:
             status = codec.stage.decode_range(
-                codec.stage.params, <const char*> view.buf, view.len, start, nbytes, dst, &code
+                codec.stage.params, <const char*> view.buf, view.len, <size_t> -1, start, nbytes, dst, &code
             )
         if status != OK:
             raise failure(codec, status, code, "decode")

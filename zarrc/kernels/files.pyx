@@ -182,6 +182,8 @@ cdef int open_temporary(char* out, char* path, size_t folder, int* code) noexcep
                 return -1
         elif code[0] != EEXIST:
             return -1
+    if code[0] == 0:    # folders are there and yet are not: a link to nowhere
+        code[0] = ENOENT
     return -1
 
 

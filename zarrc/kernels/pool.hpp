@@ -19,11 +19,13 @@
 #include <thread>
 
 #include <pthread.h>
+#include <signal.h>
 
 namespace zarrc {
 
 typedef int (*Task)(void* context, int64_t task);   // 0: go on; else: stop the job
 typedef int (*Pause)();                              // polled by the caller between its tasks
+typedef void (*Idle)();                              // called by a helper that leaves a job
 
 struct Job {
     Task task;
@@ -42,6 +44,23 @@ inline void work(Job& job, Pause pause) {
         if (job.task(job.context, i) || (pause && pause())) job.stopped.store(true, std::memory_order_relaxed);
     }
 }
+
+inline Idle idle = nullptr;
+
+// While it lives, this thread takes no signals of the process, nor do threads that it makes:
+// they are for the program's own threads. Faults stay as they are.
+class NoSignals {
+    sigset_t before;
+
+  public:
+    NoSignals() {
+        sigset_t all;
+        sigfillset(&all);
+        for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+    }
+    ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+};
 
 class Pool {
     std::mutex mutex;
@@ -70,6 +89,7 @@ class Pool {
             ++active;
             lock.unlock();
             work(*job, nullptr);
+            if (idle) idle();
             lock.lock();
             --active;
             if (--job->helpers == 0) done.notify_all();
@@ -77,6 +97,8 @@ class Pool {
     }
 
     void spawn(int wanted) {
+        if (spawned >= wanted) return;
+        NoSignals guard;
         for (; spawned < wanted; ++spawned) {
             try {
                 std::thread(&Pool::help, this).detach();

@@ -9,6 +9,9 @@ ctypedef int (*Task)(void* context, index_t task) noexcept nogil
 # (the exception is set), 1 when a task stopped the job, else 0.
 cdef int run(Task task, void* context, index_t n, int threads) noexcept nogil
 
+# Have `idle` called by each helping thread when it leaves a job.
+cdef void on_idle(void (*idle)() noexcept nogil) noexcept nogil
+
 # The lock of a chunk key, by its hash. Take it without the GIL, one at a time.
 cdef void lock(uint64_t hash) noexcept nogil
 cdef bint try_lock(uint64_t hash) noexcept nogil

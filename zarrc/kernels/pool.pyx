@@ -13,6 +13,8 @@ from .types cimport index_t
 cdef extern from "pool.hpp" namespace "zarrc" nogil:
     ctypedef int (*CppTask "zarrc::Task")(void*, int64_t)
     ctypedef int (*CppPause "zarrc::Pause")()
+    ctypedef void (*CppIdle "zarrc::Idle")()
+    CppIdle cpp_idle "zarrc::idle"
     void cpp_start "zarrc::start"()
     bint cpp_run "zarrc::run"(CppTask, void*, int64_t, int, CppPause)
     void cpp_lock "zarrc::lock"(uint64_t)
@@ -61,6 +63,11 @@ cdef int run(Task task, void* context, index_t n, int threads) noexcept nogil:
     if n > 1 and zarrc_interrupted:
         return -1
     return stopped
+
+
+cdef void on_idle(void (*idle)() noexcept nogil) noexcept nogil:
+    global cpp_idle
+    cpp_idle = <CppIdle> idle
 
 
 cdef void lock(uint64_t hash) noexcept nogil:

@@ -65,9 +65,10 @@ ctypedef Status (*Transform)(
     const void* params, const char* src, size_t nbytes, Buffer* out, int* code
 ) noexcept nogil
 
-# Decode `nbytes` decoded bytes from byte `start` into dst (blosc can).
+# Decode `nbytes` decoded bytes from byte `start` into dst (blosc can). WRONG_SIZE unless
+# there are `total` decoded bytes in all; -1: as many as there are.
 ctypedef Status (*DecodeRange)(
-    const void* params, const char* src, size_t src_nbytes,
+    const void* params, const char* src, size_t src_nbytes, size_t total,
     size_t start, size_t nbytes, char* dst, int* code
 ) noexcept nogil
 
