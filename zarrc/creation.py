@@ -24,7 +24,7 @@ from .arguments import (
 from .coding import Coding, build_specs, complete, object_data_type
 from .config import config as settings
 from .core import Array
-from .errors import ArrayNotFoundError, ContainsGroupError
+from .errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
 from .metadata.dtypes import native_dtype
 from .metadata.fill_values import normalize_fill_value
 from .metadata.model import ArrayMetadata, ChunkKeyEncoding
@@ -283,6 +283,7 @@ def create(
     zarr_format: int | None = None,
     meta_array: Any = None,
     partial_decompress: bool = False,
+    allow_pickle: bool = False,
     compressors: Any = "auto",
     serializer: Any = "auto",
     codecs: Any = None,
@@ -342,6 +343,8 @@ def create(
         Its type is the type of results.
     partial_decompress : bool
         Accepted; what can be decoded in part always is.
+    allow_pickle : bool
+        Let the pickle codec, which runs code that the data name, decode chunks.
     compressors, serializer, codecs, shards, attributes, dimension_names, chunk_key_encoding
         See `create_array`.
     storage_options, config
@@ -403,6 +406,7 @@ def create(
         cache_metadata=cache_metadata,
         cache_attrs=cache_attrs,
         partial_decompress=partial_decompress,
+        allow_pickle=allow_pickle,
         write_empty_chunks=write_empty_chunks,
         meta_array=meta_array,
         config=memory_order(config, None if order == "C" else order, zarr_format),
@@ -592,6 +596,7 @@ def open_array(
     dimension_separator: str | None = None,
     meta_array: Any = None,
     config: Any = None,
+    allow_pickle: bool = False,
     **kwargs: Any,
 ) -> Array:
     """Open an array, and create it where the mode says so.
@@ -606,7 +611,9 @@ def open_array(
     path : str
         Path in the store.
     zarr_format, zarr_version : {2, 3}
-        With which format to create; an array that exists says its own.
+        With which format to create; an array that exists must be of it.
+    allow_pickle : bool
+        Let the pickle codec, which runs code that the data name, decode chunks.
     shape, chunks, dtype, **kwargs
         As for `create`; used only where an array is created.
 
@@ -639,32 +646,38 @@ def open_array(
         "write_empty_chunks": write_empty_chunks,
         "meta_array": meta_array,
         "config": config,
+        "allow_pickle": allow_pickle,
     }
-    if mode in (*READ_MODES, "a"):
+    existing = {**options, "read_only": mode == "r", "zarr_version": zarr_format or zarr_version}
+    if mode in READ_MODES:
+        return _open_existing(where, existing)
+    if mode == "a":
         try:
-            return _open_existing(where, mode == "r", options)
+            return _open_existing(where, existing)
         except ArrayNotFoundError:
-            if mode != "a":
-                raise
-    return create(
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        compressor=compressor,
-        fill_value=fill_value,
-        order=order,
-        store=where.store,
-        path=where.path,
-        chunk_store=where.chunk_store,
-        overwrite=mode == "w",
-        filters=filters,
-        object_codec=object_codec,
-        zarr_version=zarr_version,
-        zarr_format=zarr_format,
-        dimension_separator=dimension_separator,
-        **options,
-        **kwargs,
-    )
+            pass
+    try:
+        return create(
+            shape=shape,
+            chunks=chunks,
+            dtype=dtype,
+            compressor=compressor,
+            fill_value=fill_value,
+            order=order,
+            store=where,
+            overwrite=mode == "w",
+            filters=filters,
+            object_codec=object_codec,
+            zarr_version=zarr_version,
+            zarr_format=zarr_format,
+            dimension_separator=dimension_separator,
+            **options,
+            **kwargs,
+        )
+    except ContainsArrayError as error:
+        if mode != "a" or error.path != where.path:
+            raise
+        return _open_existing(where, existing)  # another thread made it
 
 
 def check_mode(mode: str) -> None:
@@ -673,11 +686,9 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"mode must be one of {', '.join(map(repr, MODES))}; found {mode!r}")
 
 
-def _open_existing(where: Place, read_only: bool, options: dict[str, Any]) -> Array:
+def _open_existing(where: Place, options: dict[str, Any]) -> Array:
     try:
-        return Array(
-            where.store, path=where.path, chunk_store=where.chunk_store, read_only=read_only, **options
-        )
+        return Array(where.store, path=where.path, chunk_store=where.chunk_store, **options)
     except ArrayNotFoundError:
         if nodes.contains_group(where.store, where.path):
             raise ContainsGroupError(where.path) from None

@@ -82,6 +82,7 @@ class ContainsArrayError(ZarrcError, ValueError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"path {path!r} contains an array")
+        self.path = path
 
 
 class ContainsGroupError(ZarrcError, ValueError):
@@ -89,6 +90,7 @@ class ContainsGroupError(ZarrcError, ValueError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"path {path!r} contains a group")
+        self.path = path
 
 
 class NodeNotFoundError(ZarrcError, ValueError, FileNotFoundError):

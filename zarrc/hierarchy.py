@@ -13,7 +13,13 @@ from .arguments import normalize_dtype, normalize_shape
 from .attrs import Attributes
 from .core import Array
 from .creation import Place, check_mode, choose_format, place
-from .errors import ContainsArrayError, GroupNotFoundError, PathNotFoundError, ReadOnlyError
+from .errors import (
+    ContainsArrayError,
+    ContainsGroupError,
+    GroupNotFoundError,
+    PathNotFoundError,
+    ReadOnlyError,
+)
 from .info import InfoReporter, TreeViewer, group_items
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .storage import base
@@ -50,6 +56,8 @@ class Group(MutableMapping):
         Its type is the type of what arrays return.
     metadata : GroupMetadata
         What the group's documents say, where the caller has just read or written them.
+    allow_pickle : bool
+        Let the pickle codec, which runs code that the data name, decode chunks of arrays.
 
     Raises
     ------
@@ -82,6 +90,7 @@ class Group(MutableMapping):
         meta_array: Any = None,
         *,
         metadata: GroupMetadata | None = None,
+        allow_pickle: bool = False,
     ) -> None:
         where = place(store, path, chunk_store, "r" if read_only else "r+")
         self._store = where.store
@@ -91,6 +100,7 @@ class Group(MutableMapping):
         self._synchronizer = synchronizer
         self._meta_array = meta_array
         self._cache_attrs = cache_attrs
+        self._allow_pickle = allow_pickle
         self._metadata = metadata or _read_group(self._store, self._path, zarr_version)
         self._attrs: Attributes | None = None
 
@@ -261,6 +271,7 @@ class Group(MutableMapping):
             cache_attrs=self._cache_attrs,
             meta_array=self._meta_array,
             metadata=metadata,
+            allow_pickle=self._allow_pickle,
         )
 
     def _child_names(self) -> Iterator[str]:
@@ -509,17 +520,25 @@ class Group(MutableMapping):
         """
         if self._read_only:
             raise ReadOnlyError
+        if overwrite:
+            return self.create_group(name, overwrite=True)
+        found = self._find_group(name)
+        if found is not None:
+            return found
+        try:
+            return self.create_group(name)
+        except ContainsGroupError:
+            return self[name]  # type: ignore[return-value]  # another thread made it
+
+    def _find_group(self, name: str) -> Group | None:
         path = self._path_of(name)
-        if not overwrite:
-            try:
-                metadata = self._read(path)
-            except PathNotFoundError:
-                pass
-            else:
-                if isinstance(metadata, ArrayMetadata):
-                    raise ContainsArrayError(path)
-                return self._open(path, metadata)  # type: ignore[return-value]
-        return self.create_group(name, overwrite=overwrite)
+        try:
+            metadata = self._read(path)
+        except PathNotFoundError:
+            return None
+        if isinstance(metadata, ArrayMetadata):
+            raise ContainsArrayError(path)
+        return self._open(path, metadata)  # type: ignore[return-value]
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
         """Return several groups, created where missing."""
@@ -652,8 +671,14 @@ class Group(MutableMapping):
     ) -> Array:
         if self._read_only:
             raise ReadOnlyError
-        if self._kind(self._path_of(name)) != "array":
-            return function(name, **kwargs, **_given(shape=shape, dtype=dtype))
+        path = self._path_of(name)
+        if self._kind(path) != "array":
+            try:
+                return function(name, **kwargs, **_given(shape=shape, dtype=dtype))
+            except ContainsArrayError as error:
+                if error.path != path:
+                    raise
+                # another thread made it
         found = self[name]
         data = kwargs.get("data")
         _check_same(found, getattr(data, "shape", None) if shape is None else shape, dtype, exact)  # type: ignore[arg-type]
@@ -678,6 +703,7 @@ class Group(MutableMapping):
                 raise ValueError(f'The source, "{source}", does not exist.')
             if self._kind(dest_path) is not None:
                 raise ValueError(f'The dest, "{dest}", already exists.')
+            base.check_rename(source_path, dest_path)
             parent = dest_path.rpartition("/")[0]
             if parent and parent != self._path:
                 self.require_group(f"/{parent}")
@@ -829,6 +855,7 @@ def open_group(
     zarr_format: int | None = None,
     meta_array: Any = None,
     attributes: Mapping[str, Any] | None = None,
+    allow_pickle: bool = False,
 ) -> Group:
     """Open a group, and create it where the mode says so.
 
@@ -839,7 +866,7 @@ def open_group(
         "r" read only, must exist; "r+" read and write, must exist; "a" create if
         there is none; "w" create, deleting what is there; "w-" and "x" create, fail
         if there is anything.
-    cache_attrs, synchronizer, path, chunk_store, meta_array
+    cache_attrs, synchronizer, path, chunk_store, meta_array, allow_pickle
         See `Group`.
     storage_options, zarr_version, zarr_format, attributes
         See `group`.
@@ -867,6 +894,7 @@ def open_group(
         synchronizer=synchronizer,
         meta_array=meta_array,
         metadata=metadata,
+        allow_pickle=allow_pickle,
     )
 
 
@@ -877,20 +905,27 @@ def _open_or_create(
     zarr_version: int | None,
     attributes: Mapping[str, Any] | None,
 ) -> GroupMetadata:
-    if mode in (*creation.READ_MODES, "a"):
+    said = zarr_format or zarr_version
+    if mode in creation.READ_MODES:
+        return _read_group(where.store, where.path, said)
+    if mode == "a":
         try:
-            return _read_group(where.store, where.path, zarr_format or zarr_version)
+            return _read_group(where.store, where.path, said)
         except GroupNotFoundError:
-            if mode != "a":
-                raise
-    return nodes.init_group(
-        where.store,
-        where.path,
-        choose_format(where, zarr_format, zarr_version, usual=2),
-        overwrite=mode == "w",
-        attributes=dict(attributes or {}),
-        chunk_store=where.chunk_store,
-    )
+            pass
+    try:
+        return nodes.init_group(
+            where.store,
+            where.path,
+            choose_format(where, zarr_format, zarr_version, usual=2),
+            overwrite=mode == "w",
+            attributes=dict(attributes or {}),
+            chunk_store=where.chunk_store,
+        )
+    except ContainsGroupError:
+        if mode != "a":
+            raise
+        return _read_group(where.store, where.path, said)  # another thread made it
 
 
 def create_group(

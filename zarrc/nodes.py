@@ -465,8 +465,8 @@ def init_array(
     """
     path = normalize_path(path)
     documents = _documents(path, meta)  # before room is made: what cannot be written deletes nothing
-    _make_room(store, path, meta.zarr_format, overwrite, chunk_store)
-    _write(store, path, documents)
+    _make_ancestors(store, path, meta.zarr_format, overwrite, chunk_store)
+    _make(store, path, documents, overwrite, chunk_store)
 
 
 def init_group(
@@ -493,22 +493,45 @@ def init_group(
     path = normalize_path(path)
     meta = GroupMetadata(zarr_format, {} if attributes is None else attributes)
     documents = _documents(path, meta)
-    _make_room(store, path, zarr_format, overwrite, chunk_store)
-    _write(store, path, documents)
+    _make_ancestors(store, path, zarr_format, overwrite, chunk_store)
+    _make(store, path, documents, overwrite, chunk_store)
     return meta
 
 
-def _make_room(store: Store, path: str, zarr_format: int, overwrite: bool, chunk_store: Store | None) -> None:
-    """Leave `path` empty and inside of groups of one format."""
-    if not overwrite:
-        _refuse_node(store, path)
+def _make(
+    store: Store, path: str, documents: dict[str, bytes], overwrite: bool, chunk_store: Store | None
+) -> None:
+    """Write the documents of a new node. Of several threads that make one, one does and the others are refused."""
+    with _lock_of_node(store, path):
+        if overwrite:
+            _clear(store, path, chunk_store)
+        else:
+            _refuse_node(store, path)
+        _write(store, path, documents)
+
+
+def _make_ancestors(
+    store: Store, path: str, zarr_format: int, overwrite: bool, chunk_store: Store | None
+) -> None:
+    """Make the groups above `path` that are missing."""
     missing = _missing_groups(store, path, zarr_format, overwrite)
-    if overwrite:
-        _clear(store, path, chunk_store)
+    if missing and not overwrite:
+        _refuse_node(store, path)
     for ancestor in reversed(missing):
-        if overwrite and node_kind(store, ancestor) is not None:
-            _clear(store, ancestor, chunk_store)
-        write_group(store, ancestor, GroupMetadata(zarr_format))
+        with _lock_of_node(store, ancestor):
+            found = node_kind(store, ancestor)
+            if found is not None and found[0] == "group":
+                continue  # another thread made it
+            if found is not None:
+                if not overwrite:
+                    raise ContainsArrayError(ancestor)
+                _clear(store, ancestor, chunk_store)
+            write_group(store, ancestor, GroupMetadata(zarr_format))
+
+
+def _lock_of_node(store: Store, path: str) -> KeyLock:
+    """Return the lock for making what is at a path; of either format and kind, there is to be one."""
+    return lock(store, document_key(path, V3_KEY))
 
 
 def _refuse_node(store: Store, path: str) -> None:

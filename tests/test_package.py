@@ -1,0 +1,83 @@
+"""The package itself: lazy names, what importing it costs, its version."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import zarrc
+
+ROOT = Path(zarrc.__file__).parent
+
+
+def run(code):
+    """Return what a fresh interpreter prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", zarrc.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(zarrc, name) is not None
+    assert name in dir(zarrc)
+
+
+@pytest.mark.parametrize("module", [name for name in zarrc._MODULES if name != "config"])
+def test_modules_are_attributes(module):
+    assert getattr(zarrc, module) is import_module(f"zarrc.{module}")
+
+
+def test_config_is_the_settings_and_not_their_module():
+    code = "import zarrc, zarrc.storage, json; print(json.dumps(zarrc.config.get('array.order')))"
+    assert run(code) == "C"
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="'zarrc' has no attribute 'nothing'"):
+        zarrc.nothing  # noqa: B018
+
+
+def test_importing_loads_next_to_nothing():
+    code = "import sys, json; import zarrc; print(json.dumps(sorted(m for m in sys.modules)))"
+    loaded = run(code)
+    assert [name for name in loaded if name.startswith("zarrc")] == ["zarrc", "zarrc.config", "zarrc.version"]
+    assert not {"numcodecs", "fsspec", "asyncio", "tempfile", "hashlib", "uuid", "inspect"} & set(loaded)
+
+
+def test_using_arrays_does_not_load_numcodecs():
+    code = (
+        "import sys, json, zarrc\n"
+        "z = zarrc.zeros((10, 10), chunks=5)\n"
+        "z[:] = 1\n"
+        "zarrc.create_array({}, shape=10, dtype='i4')[:3]\n"
+        "zarrc.group().zeros('a', shape=3)\n"
+        "print(json.dumps(sorted(m for m in sys.modules)))"
+    )
+    assert not {"numcodecs", "fsspec", "asyncio"} & set(run(code))
+
+
+def test_the_stub_names_what_the_package_has():
+    stub = ast.parse((ROOT / "__init__.pyi").read_text())
+    named = {
+        alias.asname: f".{node.module}"
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    assert named == {name: f".{module}" for name, module in zarrc._NAMES.items()} | {
+        "__version__": ".version"
+    }
+
+
+def test_version():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    assert zarrc.__version__ == project["version"]
