@@ -38,6 +38,8 @@ KERNELS = {
     "projection": None,
     "files": None,
     "chain": None,
+    "block": None,
+    "ranges": None,
     "pipeline": None,
     "filters": None,
     "checksums": None,

@@ -24,15 +24,19 @@ from libc.string cimport memcpy, memset
 cimport cython
 cimport numpy as cnp
 
-from .chain cimport (
-    Chain, Scratch, Stages, can_decode_range, decode_chain, decode_range, encode_chain, enter, leave, scratch,
-    trim_scratch,
+from .block cimport (
+    Block, Geometry, Layout, Part, Transfer,
+    axis_extent, fill_user, first_place, is_full, is_laid_out_alike, is_whole, lay_out, pick, to_chunk, to_user,
 )
-from .copying cimport MAX_DIMS, Axis, all_equal, copy_block, fill_block, fill_items
-from .files cimport PATH_CAPACITY, close_file, open_file, read_file, read_range, remove_file, write_file
+from .chain cimport (
+    Chain, Scratch, Stages, can_decode_range, decode_chain, decode_range, encode_chain, enter, leave, scratch, trim_scratch,
+)
+from .copying cimport MAX_DIMS, all_equal, fill_items
+from .files cimport PATH_CAPACITY, close_file, open_file, read_file, remove_file, write_file
 from .pool cimport hash_key, lock, on_idle, run, try_lock, unlock
-from .projection cimport AxisPlan, Grid, Plan, Row
-from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY, SYSTEM
+from .projection cimport Plan
+from .ranges cimport read_ranges
+from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY, SYSTEM, PYTHON, CHECKSUM, ENCODING
 
 import os
 
@@ -61,19 +65,12 @@ cdef enum:
     MAPPING
 
 cdef enum:
+    KEY_CAPACITY = 24 * (MAX_DIMS + 1)
+
+cdef enum:
     INLINE_NBYTES = 1 << 16     # a copy of so few bytes is done before the GIL could be passed on
     PARALLEL_NBYTES = 1 << 19   # of decoded chunks: less is not worth waking a thread
     BATCH_NBYTES = 1 << 26      # decoded bytes of the chunks that are held encoded at once
-    PIECE_NBYTES = 1 << 18      # a piece of an uncompressed file, small enough to stay in cache
-
-ctypedef struct Geometry:
-    int ndim
-    size_t itemsize
-    size_t nbytes                       # of a decoded chunk
-    size_t n_items
-    index_t extents[MAX_DIMS]           # of a chunk
-    index_t strides[MAX_DIMS]           # of a decoded chunk's elements, in bytes
-    int by_stride[MAX_DIMS]             # axes from the longest stride to the shortest
 
 ctypedef struct Keys:
     bint has_prefix                     # "c" before the coordinates
@@ -119,9 +116,8 @@ ctypedef struct Failure:
 
 ctypedef struct Job:
     const Target* target
-    const AxisPlan* axes
-    char* memory                        # the result, or the values to be written
-    index_t strides[MAX_DIMS]           # of it, per axis of the array; 0 where an integer took the axis away
+    Transfer transfer
+    Part part                           # all of an item: the one part where no fields are named
     index_t first                       # number of the first chunk of this batch
     Source* sources
     Sink* sinks
@@ -129,91 +125,7 @@ ctypedef struct Job:
     Failure failure
 
 
-# ------------------------------------------------------------- the chunk at hand
-
-cdef inline void pick(const Job* job, index_t chunk, const Row** rows) noexcept nogil:
-    """Find the rows of chunk number `chunk`, the last axis fastest."""
-    cdef int d
-    cdef index_t n
-    for d in range(job.target.geometry.ndim - 1, -1, -1):
-        n = job.axes[d].n_rows
-        rows[d] = &job.axes[d].rows[chunk % n]
-        chunk = chunk // n
-
-
-cdef inline bint is_whole(const Target* t, const Row** rows) noexcept nogil:
-    cdef int d
-    for d in range(t.geometry.ndim):
-        if not rows[d].whole:
-            return False
-    return True
-
-
-cdef inline bint is_full(const Target* t, const Row** rows) noexcept nogil:
-    """Are all elements of the chunk wanted, in their own order?"""
-    cdef int d
-    for d in range(t.geometry.ndim):
-        if rows[d].count != t.geometry.extents[d] or rows[d].offsets != NULL or rows[d].out_offsets != NULL:
-            return False
-        if rows[d].step != 1 and rows[d].count != 1:
-            return False
-    return True
-
-
-cdef inline bint is_laid_out_alike(const Job* job) noexcept nogil:
-    """Do the elements of a chunk lie in the user's memory as they do in the decoded chunk?"""
-    cdef const Geometry* g = &job.target.geometry
-    cdef int d
-    for d in range(g.ndim):
-        if g.extents[d] != 1 and job.strides[d] != g.strides[d]:
-            return False
-    return True
-
-
-cdef inline char* place(const Job* job, const Row** rows) noexcept nogil:
-    """Where the chunk's first element is in the user's memory."""
-    cdef char* at = job.memory
-    cdef int d
-    for d in range(job.target.geometry.ndim):
-        if rows[d].out_offsets == NULL:
-            at += rows[d].out_start * job.strides[d]
-    return at
-
-
-cdef inline index_t chunk_start(const Target* t, const Row** rows) noexcept nogil:
-    """Byte offset of the first wanted element inside the decoded chunk."""
-    cdef index_t at = 0
-    cdef int d
-    for d in range(t.geometry.ndim):
-        at += rows[d].start * t.geometry.strides[d]
-    return at
-
-
-cdef inline void read_axes(const Job* job, const Row** rows, Axis* axes) noexcept nogil:
-    """The block that goes from the chunk to the user."""
-    cdef int d
-    cdef const Row* row
-    for d in range(job.target.geometry.ndim):
-        row = rows[d]
-        axes[d] = Axis(
-            row.count,
-            job.target.geometry.strides[d] * (1 if row.offsets != NULL else row.step),
-            job.strides[d], row.offsets, row.out_offsets,
-        )
-
-
-cdef inline void write_axes(const Job* job, const Row** rows, Axis* axes) noexcept nogil:
-    """The block that goes from the user to the chunk."""
-    cdef int d
-    cdef const Row* row
-    for d in range(job.target.geometry.ndim):
-        row = rows[d]
-        axes[d] = Axis(
-            row.count, job.strides[d],
-            job.target.geometry.strides[d] * (1 if row.offsets != NULL else row.step),
-            row.out_offsets, row.offsets,
-        )
-
+# ------------------------------------------------------------- keys of chunks
 
 cdef size_t append_number(char* out, index_t n) noexcept nogil:
     cdef char digits[24]
@@ -228,7 +140,7 @@ cdef size_t append_number(char* out, index_t n) noexcept nogil:
     return k + 1
 
 
-cdef size_t write_key(const Target* t, const Row** rows, char* out) noexcept nogil:
+cdef size_t write_key(const Target* t, const Block* block, char* out) noexcept nogil:
     """Write the chunk's key, as the chunk key encoding spells it; at most 24 bytes an axis."""
     cdef size_t n = 0
     cdef int d
@@ -239,7 +151,7 @@ cdef size_t write_key(const Target* t, const Row** rows, char* out) noexcept nog
         if n:
             out[n] = t.keys.separator
             n += 1
-        n += append_number(out + n, rows[d].chunk)
+        n += append_number(out + n, block.coords[d])
     if n == 0:          # no dimensions: the one chunk of the v2 encoding is "0"
         out[0] = c"0"
         n = 1
@@ -247,9 +159,9 @@ cdef size_t write_key(const Target* t, const Row** rows, char* out) noexcept nog
     return n
 
 
-cdef inline size_t write_path(const Target* t, const Row** rows, char* out) noexcept nogil:
+cdef inline size_t write_path(const Target* t, const Block* block, char* out) noexcept nogil:
     memcpy(out, t.directory, t.n_directory)
-    return t.n_directory + write_key(t, rows, out + t.n_directory)
+    return t.n_directory + write_key(t, block, out + t.n_directory)
 
 
 # ------------------------------------------------------------------- failures
@@ -283,204 +195,77 @@ cdef int fail_missing(Job* job, index_t chunk) noexcept nogil:
 
 # -------------------------------------------------------------------- reading
 
-cdef void read_absent(const Job* job, const Row** rows) noexcept nogil:
-    cdef Axis axes[MAX_DIMS]
-    read_axes(job, rows, axes)
-    fill_block(job.target.fill, place(job, rows), axes, job.target.geometry.ndim, job.target.geometry.itemsize)
+cdef int read_absent(Job* job, index_t chunk, const Block* block) noexcept nogil:
+    cdef Status status
+    if not job.target.fill_missing:
+        return fail_missing(job, chunk)
+    status = fill_user(&job.transfer, block, job.target.fill, scratch())
+    return 0 if status == OK else fail(job, chunk, status, 0, -1)
 
 
-cdef void gather(const Job* job, const Row** rows, const char* chunk) noexcept nogil:
-    """Copy what is wanted of a decoded chunk to the user."""
-    cdef Axis axes[MAX_DIMS]
-    read_axes(job, rows, axes)
-    copy_block(
-        chunk + chunk_start(job.target, rows), place(job, rows), axes,
-        job.target.geometry.ndim, job.target.geometry.itemsize,
-    )
-
-
-cdef bint byte_span(const Target* t, const Row** rows, size_t* start, size_t* nbytes) noexcept nogil:
-    """The bytes of a decoded chunk from the first wanted one to the last; false where there are index lists."""
-    cdef index_t low = 0, high = 0, first, last
-    cdef int d
-    for d in range(t.geometry.ndim):
-        if rows[d].offsets != NULL:
-            return False
-        first = rows[d].start
-        last = first + (rows[d].count - 1) * rows[d].step
-        low += (first if first < last else last) * t.geometry.strides[d]
-        high += (first if first > last else last) * t.geometry.strides[d]
-    start[0] = low
-    nbytes[0] = high - low + t.geometry.itemsize
+cdef bint byte_span(const Layout* layout, size_t itemsize, index_t* start, size_t* nbytes) noexcept nogil:
+    """The bytes of a decoded chunk from the first wanted one to the last."""
+    cdef index_t low, high
+    cdef int i
+    start[0] = layout.chunk_offset
+    nbytes[0] = itemsize
+    for i in range(layout.n):
+        axis_extent(&layout.axes[i], &low, &high)
+        start[0] += low
+        nbytes[0] += high - low
     return True
 
 
-cdef int decode_into(Job* job, index_t chunk, const Row** rows, const char* data, size_t nbytes) noexcept nogil:
+cdef Status decode_wanted(const Target* t, const Transfer* m, const Block* block, const char* data, size_t nbytes, int* stage, int* code) noexcept nogil:
+    """Decode to scratch what holds the wanted elements: a part of the chunk where the codec can and it pays."""
+    cdef Scratch* s = scratch()
+    cdef Layout layout
+    cdef index_t start
+    cdef size_t span
+    cdef Status status = OK
+    if can_decode_range(t.stages) and lay_out(m, block, &layout, s, &status):
+        byte_span(&layout, t.geometry.itemsize, &start, &span)
+        if span <= t.geometry.nbytes // 2:
+            return decode_range(t.stages, data, nbytes, start, span, s.chunk.data + start, stage, code)
+    if status != OK:
+        return status
+    return decode_chain(t.stages, data, nbytes, s.chunk.data, s, stage, code)
+
+
+cdef int decode_into(Job* job, index_t chunk, const Block* block, const char* data, size_t nbytes) noexcept nogil:
     """Decode a chunk's stored bytes and give the user what is wanted of it."""
     cdef const Target* t = job.target
+    cdef const Transfer* m = &job.transfer
     cdef Scratch* s = scratch()
-    cdef size_t start, span
     cdef int code = 0, stage = -1
-    cdef Status status = OK
+    cdef Status status
     if t.stages.n == 0:
-        if nbytes != t.geometry.nbytes:
-            return fail(job, chunk, WRONG_SIZE, 0, -1)
-        gather(job, rows, data)
-        return 0
-    if is_full(t, rows) and is_laid_out_alike(job):
-        status = decode_chain(t.stages, data, nbytes, place(job, rows), s, &stage, &code)
-        return 0 if status == OK else fail(job, chunk, status, code, stage)
-    if reserve(&s.chunk, t.geometry.nbytes) != OK:
-        return fail(job, chunk, NO_MEMORY, 0, -1)
-    if can_decode_range(t.stages) and byte_span(t, rows, &start, &span) and span <= t.geometry.nbytes // 2:
-        status = decode_range(t.stages, data, nbytes, start, span, s.chunk.data + start, &stage, &code)
+        status = to_user(m, block, data, s) if nbytes == t.geometry.nbytes else WRONG_SIZE
+    elif is_full(m, block) and is_laid_out_alike(m):
+        status = decode_chain(t.stages, data, nbytes, first_place(m, block), s, &stage, &code)
     else:
-        status = decode_chain(t.stages, data, nbytes, s.chunk.data, s, &stage, &code)
-    if status != OK:
-        return fail(job, chunk, status, code, stage)
-    gather(job, rows, s.chunk.data)
-    return 0
+        status = reserve(&s.chunk, t.geometry.nbytes)
+        if status == OK:
+            status = decode_wanted(t, m, block, data, nbytes, &stage, &code)
+        if status == OK:
+            status = to_user(m, block, s.chunk.data, s)
+    return 0 if status == OK else fail(job, chunk, status, code, stage)
 
 
-# How an uncompressed file is read: the axes before `level`, from the longest stride on, are
-# gone through one by one, axis `level` in groups, and a group is one read with all between.
-ctypedef struct Reads:
-    int level
-    index_t group
-    size_t span_within      # from the first byte to the last of the axes after `level`
-
-
-cdef Reads plan_reads(const Target* t, const Row** rows) noexcept nogil:
-    """Choose between few long reads and many short ones: a call costs about as much as 4 kB."""
-    cdef const Geometry* g = &t.geometry
-    cdef size_t spans[MAX_DIMS + 1]
-    cdef double cost, least = -1, n = 1
-    cdef int i, d
-    cdef index_t extent, pitch
-    cdef Reads reads = Reads(0, 1, 0)
-    spans[g.ndim] = g.itemsize
-    for i in range(g.ndim - 1, -1, -1):
-        d = g.by_stride[i]
-        extent = (rows[d].count - 1) * rows[d].step
-        spans[i] = spans[i + 1] + (extent if extent >= 0 else -extent) * g.strides[d]
-    for i in range(g.ndim):
-        cost = n * (4096 + spans[i])
-        if least < 0 or cost < least:
-            least = cost
-            reads.level = i
-        n *= rows[g.by_stride[i]].count
-    d = g.by_stride[reads.level]
-    pitch = rows[d].step * g.strides[d]
-    pitch = pitch if pitch >= 0 else -pitch
-    reads.group = rows[d].count
-    if spans[reads.level] > PIECE_NBYTES:
-        reads.group = PIECE_NBYTES // pitch
-        reads.group = 1 if reads.group < 1 else reads.group
-    reads.span_within = spans[reads.level + 1]
-    return reads
-
-
-cdef Status read_group(
-    const Job* job, const Row** rows, int fd, const Reads* reads, const index_t* at, index_t count, int* code
-) noexcept nogil:
-    """Read `count` steps of axis `reads.level` from position `at` on, and copy what is wanted of them."""
-    cdef const Geometry* g = &job.target.geometry
-    cdef Scratch* s = scratch()
-    cdef Axis axes[MAX_DIMS]
-    cdef char* out = place(job, rows)
-    cdef index_t offset = 0, low = 0, last, step
-    cdef int i, d
-    cdef size_t nbytes
-    cdef Status status
-    read_axes(job, rows, axes)
-    for i in range(reads.level + 1):
-        d = g.by_stride[i]
-        offset += (rows[d].start + at[i] * rows[d].step) * g.strides[d]
-        out += at[i] * job.strides[d]
-        axes[d].count = count if i == reads.level else 1
-    for i in range(reads.level, g.ndim):    # the lowest byte of the group: negative steps end there
-        d = g.by_stride[i]
-        step = rows[d].step
-        last = (axes[d].count - 1) * step
-        if i > reads.level:
-            offset += rows[d].start * g.strides[d]
-        if step < 0:
-            low += last * g.strides[d]
-    d = g.by_stride[reads.level]
-    last = (count - 1) * rows[d].step
-    nbytes = (last if last >= 0 else -last) * g.strides[d] + reads.span_within
-    status = reserve(&s.encoded, nbytes)
-    if status == OK:
-        status = read_range(fd, s.encoded.data, nbytes, offset + low, code)
-    if status == OK:
-        copy_block(s.encoded.data - low, out, axes, g.ndim, g.itemsize)
-    return status
-
-
-cdef Status read_groups(const Job* job, const Row** rows, int fd, int* code) noexcept nogil:
-    """Read what is wanted of an uncompressed file, and not much more."""
-    cdef const Geometry* g = &job.target.geometry
-    cdef Reads reads = plan_reads(job.target, rows)
-    cdef index_t at[MAX_DIMS]
-    cdef index_t count, n = rows[g.by_stride[reads.level]].count
-    cdef int i
-    cdef Status status
-    memset(at, 0, sizeof(at))
-    while True:
-        at[reads.level] = 0
-        while at[reads.level] < n:
-            count = reads.group if reads.group < n - at[reads.level] else n - at[reads.level]
-            status = read_group(job, rows, fd, &reads, at, count, code)
-            if status != OK:
-                return status
-            at[reads.level] += count
-        i = reads.level - 1
-        while i >= 0:
-            at[i] += 1
-            if at[i] < rows[g.by_stride[i]].count:
-                break
-            at[i] = 0
-            i -= 1
-        if i < 0:
-            return OK
-
-
-cdef bint has_lists(const Target* t, const Row** rows) noexcept nogil:
-    cdef int d
-    for d in range(t.geometry.ndim):
-        if rows[d].offsets != NULL or rows[d].out_offsets != NULL:
-            return True
-    return False
-
-
-cdef int read_plain_file(Job* job, index_t chunk, const Row** rows, const char* path) noexcept nogil:
+cdef int read_plain_file(Job* job, index_t chunk, const Block* block, const char* path) noexcept nogil:
     """Read an uncompressed chunk by byte ranges."""
-    cdef const Target* t = job.target
-    cdef Scratch* s = scratch()
     cdef size_t nbytes
     cdef bint absent
     cdef int code = 0
     cdef Status status
     cdef int fd = open_file(path, &nbytes, &absent, &code)
     if absent:
-        if not t.fill_missing:
-            return fail_missing(job, chunk)
-        read_absent(job, rows)
-        return 0
+        return read_absent(job, chunk, block)
     if fd < 0:
         return fail(job, chunk, SYSTEM, code, -1)
-    if nbytes != t.geometry.nbytes:
-        status = WRONG_SIZE
-    elif is_full(t, rows) and is_laid_out_alike(job):
-        status = read_range(fd, place(job, rows), nbytes, 0, &code)
-    elif t.geometry.ndim == 0 or has_lists(t, rows):
-        status = reserve(&s.chunk, nbytes)
-        if status == OK:
-            status = read_range(fd, s.chunk.data, nbytes, 0, &code)
-        if status == OK:
-            gather(job, rows, s.chunk.data)
-    else:
-        status = read_groups(job, rows, fd, &code)
+    status = WRONG_SIZE
+    if nbytes == job.target.geometry.nbytes:
+        status = read_ranges(&job.transfer, block, fd, scratch(), &code)
     close_file(fd)
     return 0 if status == OK else fail(job, chunk, status, code, -1)
 
@@ -488,63 +273,47 @@ cdef int read_plain_file(Job* job, index_t chunk, const Row** rows, const char* 
 cdef int read_file_task(void* context, index_t task) noexcept nogil:
     cdef Job* job = <Job*> context
     cdef const Target* t = job.target
-    cdef const Row* rows[MAX_DIMS]
+    cdef Block block
     cdef char path[PATH_CAPACITY]
     cdef Scratch* s
     cdef bint absent
     cdef int code = 0
     cdef Status status
-    pick(job, task, rows)
-    write_path(t, rows, path)
+    pick(&job.transfer, task, &block)
+    write_path(t, &block, path)
     if t.stages.n == 0:
-        return read_plain_file(job, task, rows, path)
+        return read_plain_file(job, task, &block, path)
     s = scratch()
     status = read_file(path, &s.encoded, &absent, &code)
     if status != OK:
         return fail(job, task, status, code, -1)
-    if not absent:
-        return decode_into(job, task, rows, s.encoded.data, s.encoded.nbytes)
-    if not t.fill_missing:
-        return fail_missing(job, task)
-    read_absent(job, rows)
-    return 0
+    if absent:
+        return read_absent(job, task, &block)
+    return decode_into(job, task, &block, s.encoded.data, s.encoded.nbytes)
 
 
 cdef int read_source_task(void* context, index_t task) noexcept nogil:
     cdef Job* job = <Job*> context
-    cdef const Row* rows[MAX_DIMS]
+    cdef Block block
     cdef const Source* source = &job.sources[task]
-    cdef index_t chunk = job.first + task
-    pick(job, chunk, rows)
-    if source.owner != NULL:
-        return decode_into(job, chunk, rows, source.data, source.nbytes)
-    if not job.target.fill_missing:
-        return fail_missing(job, chunk)
-    read_absent(job, rows)
-    return 0
+    pick(&job.transfer, job.first + task, &block)
+    if source.owner == NULL:
+        return read_absent(job, job.first + task, &block)
+    return decode_into(job, job.first + task, &block, source.data, source.nbytes)
 
 
 # -------------------------------------------------------------------- writing
 
-cdef void scatter(const Job* job, const Row** rows, char* chunk) noexcept nogil:
-    """Copy the user's values to their places in a decoded chunk."""
-    cdef Axis axes[MAX_DIMS]
-    write_axes(job, rows, axes)
-    copy_block(
-        place(job, rows), chunk + chunk_start(job.target, rows), axes,
-        job.target.geometry.ndim, job.target.geometry.itemsize,
-    )
-
-
-cdef const char* compose_whole(Job* job, const Row** rows, char* into) noexcept nogil:
+cdef const char* compose_whole(Job* job, const Block* block, char* into, Status* status) noexcept nogil:
     """Return the decoded chunk that the user's values make, built in `into` unless they lie so already."""
     cdef const Target* t = job.target
-    cdef bint full = is_full(t, rows)
-    if full and is_laid_out_alike(job):
-        return place(job, rows)
+    cdef bint full = is_full(&job.transfer, block)
+    status[0] = OK
+    if full and is_laid_out_alike(&job.transfer):
+        return first_place(&job.transfer, block)
     if not full:    # an edge chunk, or one that is written in another order
         fill_items(t.fill, into, t.geometry.n_items, t.geometry.itemsize)
-    scatter(job, rows, into)
+    status[0] = to_chunk(&job.transfer, block, into, scratch())
     return into
 
 
@@ -606,26 +375,32 @@ cdef int decode_old(Job* job, index_t task, const char* data, size_t nbytes) noe
 cdef int write_file_task(void* context, index_t task) noexcept nogil:
     cdef Job* job = <Job*> context
     cdef const Target* t = job.target
-    cdef const Row* rows[MAX_DIMS]
+    cdef Block block
     cdef char path[PATH_CAPACITY]
     cdef Scratch* s = scratch()
-    cdef const char* chunk
+    cdef const char* chunk = NULL
     cdef uint64_t key
-    cdef int failed
-    pick(job, task, rows)
-    key = hash_key(t.identity, path + t.n_directory, write_path(t, rows, path) - t.n_directory)
-    if reserve(&s.chunk, t.geometry.nbytes) != OK:
-        return fail(job, task, NO_MEMORY, 0, -1)
-    if is_whole(t, rows):
-        chunk = compose_whole(job, rows, s.chunk.data)
-        lock(key)
-        failed = store_file(job, task, path, chunk)
-    else:
-        lock(key)
+    cdef int failed = 0
+    cdef bint whole
+    cdef Status status = reserve(&s.chunk, t.geometry.nbytes)
+    if status != OK:
+        return fail(job, task, status, 0, -1)
+    pick(&job.transfer, task, &block)
+    key = hash_key(0, path, write_path(t, &block, path))
+    whole = is_whole(&job.transfer, &block)
+    if whole:       # nothing of the old chunk is needed: only the storing is under the lock
+        chunk = compose_whole(job, &block, s.chunk.data, &status)
+        if status != OK:
+            return fail(job, task, status, 0, -1)
+    lock(key)
+    if not whole:
+        chunk = s.chunk.data
         failed = load_file(job, task, path)
         if not failed:
-            scatter(job, rows, s.chunk.data)
-            failed = store_file(job, task, path, s.chunk.data)
+            status = to_chunk(&job.transfer, &block, s.chunk.data, s)
+            failed = 0 if status == OK else fail(job, task, status, 0, -1)
+    if not failed:
+        failed = store_file(job, task, path, chunk)
     unlock(key)
     return failed
 
@@ -643,73 +418,78 @@ cdef int encode_task(void* context, index_t task) noexcept nogil:
     """Encode one chunk that is written whole, for the calling thread to store."""
     cdef Job* job = <Job*> context
     cdef const Target* t = job.target
-    cdef const Row* rows[MAX_DIMS]
+    cdef Block block
     cdef Scratch* s = scratch()
     cdef Sink* sink = &job.sinks[task]
-    cdef index_t chunk_number = job.first + task
+    cdef char* into
     cdef const char* chunk
     cdef int code = 0, stage = -1
-    cdef Buffer out
     cdef Status status
-    pick(job, chunk_number, rows)
-    if not is_whole(t, rows):
+    pick(&job.transfer, job.first + task, &block)
+    if not is_whole(&job.transfer, &block):
         return 0
     sink.done = True
     if t.stages.n == 0:     # composed right in the bytes that will be stored
-        chunk = compose_whole(job, rows, sink.data)
-        if is_empty(t, chunk):
-            sink.data = NULL
-        elif chunk != sink.data:
-            memcpy(sink.data, chunk, t.geometry.nbytes)
-        return 0
-    if reserve(&s.chunk, t.geometry.nbytes) != OK:
-        return fail(job, chunk_number, NO_MEMORY, 0, -1)
-    chunk = compose_whole(job, rows, s.chunk.data)
-    if is_empty(t, chunk):
+        into = sink.data
+        status = OK
+    else:
+        status = reserve(&s.chunk, t.geometry.nbytes)
+        into = s.chunk.data
+    if status == OK:
+        chunk = compose_whole(job, &block, into, &status)
+    if status == OK and is_empty(t, chunk):
         sink.data = NULL
         return 0
+    if status == OK:
+        status = encode_to_sink(t, chunk, sink, s, &stage, &code)
+    return 0 if status == OK else fail(job, job.first + task, status, code, stage)
+
+
+cdef Status encode_to_sink(const Target* t, const char* chunk, Sink* sink, Scratch* s, int* stage, int* code) noexcept nogil:
+    cdef Buffer out
+    cdef Status status
+    if t.stages.n == 0:
+        if chunk != sink.data:
+            memcpy(sink.data, chunk, t.geometry.nbytes)
+        return OK
     if sink.data != NULL:
         out = Buffer(sink.data, 0, sink.nbytes, sink.nbytes, False)
-        status = encode_chain(t.stages, chunk, &out, s, &stage, &code)
-        if status == OK and out.nbytes != sink.nbytes:
-            status = WRONG_SIZE
-            stage = t.stages.n - 1
-        return 0 if status == OK else fail_encoding(job, chunk_number, status, code, stage)
-    status = encode_chain(t.stages, chunk, &s.encoded, s, &stage, &code)
+        return encode_chain(t.stages, chunk, &out, s, stage, code)
+    status = encode_chain(t.stages, chunk, &s.encoded, s, stage, code)
     if status != OK:
-        return fail_encoding(job, chunk_number, status, code, stage)
-    if keep_encoded(sink, s.encoded.data, s.encoded.nbytes) != 0:
-        return fail(job, chunk_number, NO_MEMORY, 0, -1)
-    return 0
+        return status
+    return OK if keep_encoded(sink, s.encoded.data, s.encoded.nbytes) == 0 else NO_MEMORY
 
 
 cdef int update_task(void* context, index_t task) noexcept nogil:
     """Replace a part of one chunk of a mapping, under the key's lock."""
     cdef Job* job = <Job*> context
     cdef const Target* t = job.target
-    cdef const Row* rows[MAX_DIMS]
-    cdef char key[24 * MAX_DIMS]
+    cdef Block block
+    cdef char key[KEY_CAPACITY]
     cdef Scratch* s = scratch()
     cdef uint64_t key_hash
     cdef int failed
-    pick(job, task, rows)
-    if is_whole(t, rows):
+    cdef Status status
+    pick(&job.transfer, task, &block)
+    if is_whole(&job.transfer, &block):
         return 0
-    if reserve(&s.chunk, t.geometry.nbytes) != OK:
-        return fail(job, task, NO_MEMORY, 0, -1)
-    key_hash = hash_key(t.identity, key, write_key(t, rows, key))
+    status = reserve(&s.chunk, t.geometry.nbytes)
+    if status != OK:
+        return fail(job, task, status, 0, -1)
+    key_hash = hash_key(t.identity, key, write_key(t, &block, key))
     lock(key_hash)
-    failed = load_value(job, task, rows)
+    failed = load_value(job, task, &block)
     if not failed:
-        scatter(job, rows, s.chunk.data)
-        failed = store_value(job, task, rows, s.chunk.data)
+        status = to_chunk(&job.transfer, &block, s.chunk.data, s)
+        failed = store_value(job, task, &block, s.chunk.data) if status == OK else fail(job, task, status, 0, -1)
     unlock(key_hash)
     return failed
 
 
-cdef int load_value(Job* job, index_t task, const Row** rows) noexcept nogil:
+cdef int load_value(Job* job, index_t task, const Block* block) noexcept nogil:
     cdef Source source
-    cdef int failed = fetch(job, task, rows, &source)
+    cdef int failed = fetch(job, task, block, &source)
     if failed:
         return failed
     failed = decode_old(job, task, source.data, source.nbytes)
@@ -718,19 +498,19 @@ cdef int load_value(Job* job, index_t task, const Row** rows) noexcept nogil:
     return failed
 
 
-cdef int store_value(Job* job, index_t task, const Row** rows, const char* chunk) noexcept nogil:
+cdef int store_value(Job* job, index_t task, const Block* block, const char* chunk) noexcept nogil:
     cdef const Target* t = job.target
     cdef Scratch* s = scratch()
     cdef int code = 0, stage = -1
     cdef Status status
     if is_empty(t, chunk):
-        return put(job, task, rows, NULL, 0)
+        return put(job, task, block, NULL, 0)
     if t.stages.n == 0:
-        return put(job, task, rows, chunk, t.geometry.nbytes)
+        return put(job, task, block, chunk, t.geometry.nbytes)
     status = encode_chain(t.stages, chunk, &s.encoded, s, &stage, &code)
     if status != OK:
         return fail_encoding(job, task, status, code, stage)
-    return put(job, task, rows, s.encoded.data, s.encoded.nbytes)
+    return put(job, task, block, s.encoded.data, s.encoded.nbytes)
 
 
 # ------------------------------------------------- the parts that need the GIL
@@ -744,13 +524,13 @@ cdef int set_aside(Job* job, index_t task, object exception) noexcept:
     return 1
 
 
-cdef int fetch(Job* job, index_t task, const Row** rows, Source* source) noexcept with gil:
+cdef int fetch(Job* job, index_t task, const Block* block, Source* source) noexcept with gil:
     """Look up the stored bytes of a chunk."""
     cdef Pipeline pipeline = <Pipeline> job.pipeline
     source[0] = Source(NULL, 0, NULL)
     enter()
     try:
-        hold(pipeline.get(pipeline.key(rows)), source)
+        hold(pipeline.get(pipeline.key(block)), source)
     except BaseException as e:
         return set_aside(job, task, e)
     finally:
@@ -758,15 +538,15 @@ cdef int fetch(Job* job, index_t task, const Row** rows, Source* source) noexcep
     return 0
 
 
-cdef int put(Job* job, index_t task, const Row** rows, const char* data, size_t nbytes) noexcept with gil:
+cdef int put(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept with gil:
     """Store the bytes of a chunk; no data: remove it."""
     cdef Pipeline pipeline = <Pipeline> job.pipeline
     enter()
     try:
         if data == NULL:
-            pipeline.remove(pipeline.key(rows))
+            pipeline.remove(pipeline.key(block))
         else:
-            pipeline.store[pipeline.key(rows)] = PyBytes_FromStringAndSize(data, nbytes)
+            pipeline.store[pipeline.key(block)] = PyBytes_FromStringAndSize(data, nbytes)
     except BaseException as e:
         return set_aside(job, task, e)
     finally:
@@ -842,8 +622,9 @@ cdef class Pipeline:
     cdef bytes fill
     cdef bytes directory
     cdef object store
-    cdef str prefix
     cdef bytes prefix_bytes
+    cdef Part* parts
+    cdef int n_parts
 
     def __init__(
         self, str name, dtype, tuple chunk_shape, tuple order, Chain chain, bytes fill, bint has_fill,
@@ -866,7 +647,6 @@ cdef class Pipeline:
             d = order[i]
             g.extents[d] = chunk_shape[d]
             g.strides[d] = stride
-            g.by_stride[i] = d
             stride *= g.extents[d]
         g.nbytes = stride
         g.n_items = stride // g.itemsize if g.itemsize else 0
@@ -908,9 +688,9 @@ cdef class Pipeline:
 
     # ---------------------------------------------------------------- keys
 
-    cdef object key(self, const Row** rows):
-        cdef char text[24 * MAX_DIMS]
-        cdef Py_ssize_t n = write_key(&self.t, rows, text), n_prefix = len(self.prefix_bytes)
+    cdef object key(self, const Block* block):
+        cdef char text[KEY_CAPACITY]
+        cdef Py_ssize_t n = write_key(&self.t, block, text), n_prefix = len(self.prefix_bytes)
         cdef object key
         cdef char* data
         if n_prefix and not self.prefix_bytes.isascii():
@@ -940,35 +720,25 @@ cdef class Pipeline:
     # ------------------------------------------------------------- jobs
 
     cdef int begin(self, Job* job, Plan plan, cnp.ndarray memory) except -1:
-        cdef int d
+        """Set up a job over the user's memory."""
+        cdef Transfer* m = &job.transfer
+        cdef int i, place
         memset(&job.failure, 0, sizeof(Failure))
-        self.check(plan, memory)
         job.target = &self.t
-        job.axes = plan.axes
-        job.memory = <char*> cnp.PyArray_DATA(memory)
         job.first = 0
         job.pipeline = <PyObject*> self
-        for d in range(plan.grid.ndim):
-            job.strides[d] = cnp.PyArray_STRIDES(memory)[plan.axes[d].out_axis] if plan.axes[d].out_axis >= 0 else 0
-        return 0
-
-    cdef int check(self, Plan plan, cnp.ndarray memory) except -1:
-        """Raise ValueError unless a plan, its memory and the array's chunks belong together."""
-        cdef Geometry* g = &self.t.geometry
-        cdef int d
-        cdef bint fits = plan.grid.ndim == g.ndim
-        for d in range(g.ndim):
-            fits = fits and plan.grid.chunk_extents[d] == g.extents[d]
-        if not fits:
-            raise ValueError(f"the plan is for chunks {plan.grid.chunk_shape}, and the array has {self.chunk_shape}")
-        fits = cnp.PyArray_NDIM(memory) == len(plan.shape) and <size_t> cnp.PyArray_ITEMSIZE(memory) == g.itemsize
-        for d in range(cnp.PyArray_NDIM(memory) if fits else 0):
-            fits = fits and cnp.PyArray_DIM(memory, d) == <cnp.npy_intp> plan.shape[d]
-        if not fits:
-            raise ValueError(
-                f"memory of shape {(<object> memory).shape} and {memory.dtype} "
-                f"is not for {plan.shape} and {self.dtype}"
-            )
+        job.part = Part(0, 0, self.t.geometry.itemsize)
+        m.geometry = &self.t.geometry
+        m.factors = plan.factors
+        m.n_factors = plan.n_factors
+        m.user = <char*> cnp.PyArray_DATA(memory)
+        m.parts = self.parts if self.n_parts else &job.part
+        m.n_parts = self.n_parts if self.n_parts else 1
+        if plan.grid.ndim != self.t.geometry.ndim:
+            raise ValueError(f"the plan has {plan.grid.ndim} axes, and the array {self.t.geometry.ndim}")
+        for i in range(m.n_factors):
+            place = plan.factors[i].out_axis
+            m.user_strides[i] = cnp.PyArray_STRIDES(memory)[place] if place >= 0 else 0
         return 0
 
     cdef int threads_for(self, index_t n_chunks, size_t nbytes, int most) noexcept:
@@ -988,11 +758,11 @@ cdef class Pipeline:
         raise self.failure(job, plan)
 
     cdef object failure(self, Job* job, Plan plan):
-        cdef const Row* rows[MAX_DIMS]
+        cdef Block block
         cdef Failure* f = &job.failure
         cdef object exception
-        pick(job, f.task, rows)
-        key = self.key(rows)
+        pick(&job.transfer, f.task, &block)
+        key = self.key(&block)
         if f.exception != NULL:
             exception = <object> f.exception
             Py_DECREF(exception)
@@ -1004,7 +774,7 @@ cdef class Pipeline:
         if f.status == NO_MEMORY and f.stage < 0:
             return MemoryError(f"{where}: no memory for {self.t.geometry.nbytes} bytes")
         if f.status == SYSTEM and f.stage < 0:
-            return OSError(f.code, os.strerror(f.code), self.path(rows))
+            return OSError(f.code, os.strerror(f.code), self.path(&block))
         if f.stage < 0:
             return CodecError(
                 f"{where}: not {self.t.geometry.nbytes} bytes long, as the metadata say", "bytes", "decode", key
@@ -1014,11 +784,11 @@ cdef class Pipeline:
             self.chain.names[f.stage], key, where,
         )
 
-    cdef object path(self, const Row** rows):
+    cdef object path(self, const Block* block):
         cdef char path[PATH_CAPACITY]
         if self.t.access != FILES:
-            return self.key(rows)
-        return os.fsdecode(path[:write_path(&self.t, rows, path)])
+            return self.key(block)
+        return os.fsdecode(path[:write_path(&self.t, block, path)])
 
     # ---------------------------------------------------------------- reading
 
@@ -1109,20 +879,20 @@ cdef class Pipeline:
 
     cdef int collect(self, Job* job, index_t n, contexts) except -1:
         """Look up the values of chunks job.first … job.first + n - 1."""
-        cdef const Row* rows[MAX_DIMS]
+        cdef Block block
         cdef index_t i
         if self.t.access == MAPPING and n > 1 and hasattr(self.store, "getitems"):
             keys = []
             for i in range(n):
-                pick(job, job.first + i, rows)
-                keys.append(self.key(rows))
+                pick(&job.transfer, job.first + i, &block)
+                keys.append(self.key(&block))
             values = self.store.getitems(keys, contexts=contexts or {})
             for i in range(n):
                 hold(values.get(keys[i]), &job.sources[i])
             return 0
         for i in range(n):
-            pick(job, job.first + i, rows)
-            hold(self.get(self.key(rows)), &job.sources[i])
+            pick(&job.transfer, job.first + i, &block)
+            hold(self.get(self.key(&block)), &job.sources[i])
         return 0
 
     # ---------------------------------------------------------------- writing
@@ -1191,14 +961,14 @@ cdef class Pipeline:
 
     cdef int prepare_sinks(self, Job* job, index_t n) except -1:
         """Where the encoded size is known, make the bytes objects that will be stored."""
-        cdef const Row* rows[MAX_DIMS]
+        cdef Block block
         cdef index_t i
         cdef object value
         if not self.t.stages.encoded_nbytes:
             return 0
         for i in range(n):
-            pick(job, job.first + i, rows)
-            if not is_whole(&self.t, rows):
+            pick(&job.transfer, job.first + i, &block)
+            if not is_whole(&job.transfer, &block):
                 continue
             value = PyBytes_FromStringAndSize(NULL, self.t.stages.encoded_nbytes)
             Py_INCREF(value)
@@ -1209,8 +979,8 @@ cdef class Pipeline:
 
     cdef int store_sinks(self, Job* job, index_t n) except -1:
         """Store the encoded chunks, each under its key's lock."""
-        cdef const Row* rows[MAX_DIMS]
-        cdef char text[24 * MAX_DIMS]
+        cdef Block block
+        cdef char text[KEY_CAPACITY]
         cdef Sink* sink
         cdef index_t i
         cdef uint64_t key_hash
@@ -1218,15 +988,15 @@ cdef class Pipeline:
             sink = &job.sinks[i]
             if not sink.done:
                 continue
-            pick(job, job.first + i, rows)
+            pick(&job.transfer, job.first + i, &block)
             if sink.data == NULL:
                 value = None
             elif sink.owner != NULL:
                 value = <object> sink.owner
             else:
                 value = PyBytes_FromStringAndSize(sink.data, sink.nbytes)
-            key = self.key(rows)
-            key_hash = hash_key(self.t.identity, text, write_key(&self.t, rows, text))
+            key = self.key(&block)
+            key_hash = hash_key(self.t.identity, text, write_key(&self.t, &block, text))
             if not try_lock(key_hash):
                 with nogil:
                     lock(key_hash)

@@ -1,23 +1,49 @@
+from libc.stdint cimport uint32_t
+
 from .types cimport index_t
 
 
-# The elements that one chunk contributes along one axis.
+# What one chunk contributes to a factor.
 ctypedef struct Row:
-    index_t chunk               # chunk coordinate along the axis
-    index_t start               # first element, counted inside the chunk
-    index_t step                # elements are start + k * step …
+    index_t chunk       # chunk coordinate along the axis; of several axes: number in their grid, the last fastest
+    index_t start       # first element, counted inside the chunk; of a list: first entry of its order
+    index_t step        # elements are start + k * step
     index_t count
-    index_t out_start           # … and go to out_start + k of the result
-    const index_t* offsets      # or: start is 0 and elements are offsets[k]
-    const index_t* out_offsets  # or: they go to out_offsets[k]
-    bint whole                  # all of the chunk that lies inside the array
+    index_t out_start   # place of the first element in the result
+    bint whole          # all of the chunk that lies inside the array
 
 
-# The rows of one axis of the array; `out_axis` is its place in the result, -1 when an integer took it away.
-ctypedef struct AxisPlan:
+# Lists of positions and masks; see grouping.hpp.
+cdef extern from "grouping.hpp" namespace "zarrc" nogil:
+    ctypedef struct Positions:
+        const char* data
+        char kind
+        int itemsize
+        int axis
+        index_t length
+        index_t chunk
+        index_t n_chunks
+        index_t strides[64]
+
+    ctypedef struct List:
+        int n_axes
+        Positions* axes
+        int n_dims
+        index_t dims[64]
+        index_t n
+        uint32_t* order
+        bint increasing
+        const unsigned char* mask
+        index_t* ranks
+
+
+# Some axes of the array and what a selection means along them.
+ctypedef struct Factor:
+    int axis            # of the array; with `list`, see there
+    int out_axis        # its last place in the result, which a list's others precede; -1: it has none
     Row* rows
     index_t n_rows
-    int out_axis
+    List* list          # NULL: evenly spaced elements of one axis
 
 
 cdef class Grid:
@@ -35,8 +61,11 @@ cdef class Plan:
     cdef readonly tuple shape       # of the result
     cdef readonly bint is_scalar    # NumPy gives a scalar and not an array
     cdef readonly index_t n_chunks
-    cdef AxisPlan* axes             # one per axis of the array
-    cdef Row* rows                  # all rows, axis by axis
-    cdef AxisPlan small_axes[4]
+    cdef readonly bint needs_contiguous     # of the user's memory: a list fills several axes of the result
+    cdef int n_factors
+    cdef Factor* factors
+    cdef list kept                  # index arrays that lists point into
+    cdef Factor small_factors[4]
     cdef Row small_rows[4]
-    cdef int allocate(self, index_t n_rows) except -1
+    cdef int allocate(self, int n_factors) except -1
+    cdef Row* allocate_rows(self, int factor, index_t n) except NULL

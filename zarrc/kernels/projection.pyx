@@ -1,12 +1,14 @@
 """Selections to plans: which part of which chunk is read or written.
 
-A plan is a product: each axis has a row for every chunk that the selection touches along
-it, and the chunks touched are all combinations of rows, the last axis fastest. For ::
+A plan is a product of factors. Each covers an axis, or several axes that share lists of
+positions, and has a row for every chunk that the selection touches along it; the chunks
+touched are all combinations of rows, the last factor fastest. For ::
 
     z[5:12, 3]      of shape (20, 20) in chunks of (10, 10)
 
 axis 0 has two rows (chunk 0: elements 5 … 9 to 0 … 4; chunk 1: elements 0 … 1 to 5 … 6)
-and axis 1 one row (chunk 0: element 3), without a place in the result.
+and axis 1 one row (chunk 0: element 3), without a place in the result. A list of positions is
+sorted by chunk, unless it is so already, and a mask is only counted: see ``grouping.hpp``.
 """
 
 from cpython.bool cimport PyBool_Check
@@ -15,11 +17,29 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.slice cimport PySlice_Check
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.ref cimport Py_INCREF, PyObject
+from libc.stdlib cimport free
+from libc.string cimport memset
 cimport cython
 
 from .types cimport index_t
 
 from zarrc.errors import BoundsCheckError
+
+cdef extern from "grouping.hpp" namespace "zarrc" nogil:
+    ctypedef struct Group:
+        index_t chunk
+        index_t start
+        index_t count
+
+    ctypedef struct Groups:
+        Group* rows
+        index_t n
+        int bad_axis
+        index_t bad_entry
+        bint no_memory
+
+    Groups group(List*)
+    Groups group_mask(List*)
 
 cdef extern from "Python.h":
     # declared here as working on borrowed references and index_t
@@ -85,6 +105,8 @@ cdef class Plan:
         NumPy would give a scalar.
     n_chunks : int
         Number of chunks touched.
+    needs_contiguous : bool
+        The user's memory must be C-contiguous, as a list fills several axes of it.
     """
 
     def __cinit__(self, Grid grid not None):
@@ -92,60 +114,93 @@ cdef class Plan:
         self.n_chunks = 1
 
     def __dealloc__(self):
-        if self.axes != self.small_axes:
-            PyMem_Free(self.axes)
-        if self.rows != self.small_rows:
-            PyMem_Free(self.rows)
+        cdef int i
+        for i in range(self.n_factors):
+            if self.factors[i].rows != &self.small_rows[i]:
+                PyMem_Free(self.factors[i].rows)
+            free_list(self.factors[i].list)
+        if self.factors != self.small_factors:
+            PyMem_Free(self.factors)
 
-    cdef int allocate(self, index_t n_rows) except -1:
-        """Make room for the axes and for `n_rows` rows in all."""
-        if self.grid.ndim <= 4:
-            self.axes = self.small_axes
+    cdef int allocate(self, int n_factors) except -1:
+        """Make room for the factors."""
+        cdef int i
+        if n_factors <= 4:
+            self.factors = self.small_factors
         else:
-            self.axes = <AxisPlan*> PyMem_Malloc(self.grid.ndim * sizeof(AxisPlan))
-        if n_rows <= 4:
-            self.rows = self.small_rows
-        else:
-            self.rows = <Row*> PyMem_Malloc(n_rows * sizeof(Row))
-        if self.axes == NULL or self.rows == NULL:
-            raise MemoryError
+            self.factors = <Factor*> PyMem_Malloc(n_factors * sizeof(Factor))
+            if self.factors == NULL:
+                raise MemoryError
+        for i in range(n_factors):
+            self.factors[i] = Factor(-1, -1, NULL, 0, NULL)
+        self.n_factors = n_factors
         return 0
+
+    cdef Row* allocate_rows(self, int factor, index_t n) except NULL:
+        """Make room for the rows of a factor, most often a single one."""
+        cdef Row* rows = &self.small_rows[factor]
+        if n > 1 or factor >= 4:
+            rows = <Row*> PyMem_Malloc(max(n, 1) * sizeof(Row))
+            if rows == NULL:
+                raise MemoryError
+        self.factors[factor].rows = rows
+        return rows
 
     @property
     def n_rows(self):
-        """Number of rows of each axis."""
-        return tuple([self.axes[i].n_rows for i in range(self.grid.ndim)])
+        """Number of rows of each factor."""
+        return tuple([self.factors[i].n_rows for i in range(self.n_factors)])
 
     @property
     def out_axes(self):
-        """For each axis of the array its place in the result, None when an integer took it away."""
-        return tuple([self.axes[i].out_axis if self.axes[i].out_axis >= 0 else None for i in range(self.grid.ndim)])
+        """For each factor its last place in the result, None when it has none."""
+        return tuple([self.factors[i].out_axis if self.factors[i].out_axis >= 0 else None for i in range(self.n_factors)])
 
-    def out_starts(self, int axis):
-        """Where the rows of one axis begin in the result."""
+    def out_starts(self, int factor):
+        """Where the rows of one factor begin in the result."""
         cdef index_t r
-        return [self.axes[axis].rows[r].out_start for r in range(self.axes[axis].n_rows)]
+        return [self.factors[factor].rows[r].out_start for r in range(self.factors[factor].n_rows)]
 
-    def axis(self, int axis):
-        """Return the rows of one axis as tuples (chunk, elements, positions in the result, whole)."""
+    def rows(self, int factor):
+        """Return the rows of one factor of evenly spaced elements as tuples.
+
+        Returns
+        -------
+        list of (chunk, elements inside the chunk, places in the result, whole)
+        """
+        cdef Factor* f = &self.factors[factor]
         cdef index_t r, k
         cdef Row* row
-        rows = []
-        for r in range(self.axes[axis].n_rows):
-            row = &self.axes[axis].rows[r]
-            if row.offsets != NULL:
-                elements = [row.offsets[k] for k in range(row.count)]
-            else:
-                elements = [row.start + k * row.step for k in range(row.count)]
-            if row.out_offsets != NULL:
-                places = [row.out_offsets[k] for k in range(row.count)]
-            else:
-                places = [row.out_start + k for k in range(row.count)]
-            rows.append((row.chunk, elements, places, row.whole))
-        return rows
+        found = []
+        for r in range(f.n_rows):
+            row = &f.rows[r]
+            elements = [row.start + k * row.step for k in range(row.count)]
+            places = [row.out_start + k for k in range(row.count)]
+            found.append((row.chunk, elements, places, row.whole))
+        return found
+
+    def entries(self, int factor):
+        """Return the rows of one list as (chunk number, numbers of the list's entries, whole)."""
+        cdef Factor* f = &self.factors[factor]
+        cdef index_t r, k
+        cdef Row* row
+        found = []
+        for r in range(f.n_rows):
+            row = &f.rows[r]
+            entries = [f.list.order[k] if f.list.order != NULL else k for k in range(row.start, row.start + row.count)]
+            found.append((row.chunk, entries, row.whole))
+        return found
 
     def __repr__(self):
         return f"<Plan {self.n_chunks} chunks of {self.grid.chunk_shape} to {self.shape}>"
+
+
+cdef void free_list(List* list) noexcept:
+    if list != NULL:
+        free(list.order)
+        free(list.ranks)
+        PyMem_Free(list.axes)
+        PyMem_Free(list)
 
 
 # One axis's part of a basic selection: the elements start + k * step, k < count.
@@ -182,8 +237,6 @@ cdef inline index_t project_range(Grid grid, int axis, const Range* span, Row* r
             here = rows.start // -span.step + 1
         rows.count = here if here < span.count - k else span.count - k
         rows.out_start = k
-        rows.offsets = NULL
-        rows.out_offsets = NULL
         rows.whole = rows.count == inside(grid, axis, rows.chunk)
         k += rows.count
         rows += 1
@@ -191,33 +244,35 @@ cdef inline index_t project_range(Grid grid, int axis, const Range* span, Row* r
     return n
 
 
+cdef int set_range(Plan plan, int factor, int axis, const Range* span, int out_axis) except -1:
+    """Make one factor of a plan the elements of a range."""
+    cdef Row* rows = plan.allocate_rows(factor, most_rows(plan.grid, axis, span))
+    plan.factors[factor].axis = axis
+    plan.factors[factor].out_axis = out_axis
+    plan.factors[factor].n_rows = project_range(plan.grid, axis, span, rows)
+    plan.n_chunks *= plan.factors[factor].n_rows
+    return 0
+
+
 cdef Plan plan_ranges(Grid grid, const Range* spans, bint is_scalar):
     cdef Plan plan = Plan.__new__(Plan, grid)
-    cdef index_t n_rows = 0
     cdef int i, out_ndim = 0
-    cdef Row* rows
     cdef object extent
     for i in range(grid.ndim):
-        n_rows += most_rows(grid, i, &spans[i])
         out_ndim += not spans[i].is_integer
-    plan.allocate(n_rows)
+    plan.allocate(grid.ndim)
     plan.is_scalar = is_scalar
     plan.shape = PyTuple_New(out_ndim)
-    rows = plan.rows
     out_ndim = 0
     for i in range(grid.ndim):
-        plan.axes[i].rows = rows
-        plan.axes[i].n_rows = project_range(grid, i, &spans[i], rows)
-        plan.n_chunks *= plan.axes[i].n_rows
-        rows += plan.axes[i].n_rows
         if spans[i].is_integer:
-            plan.axes[i].out_axis = -1
-        else:
-            plan.axes[i].out_axis = out_ndim
-            extent = spans[i].count
-            Py_INCREF(extent)
-            PyTuple_SET_ITEM(plan.shape, out_ndim, extent)
-            out_ndim += 1
+            set_range(plan, i, i, &spans[i], -1)
+            continue
+        set_range(plan, i, i, &spans[i], out_ndim)
+        extent = spans[i].count
+        Py_INCREF(extent)
+        PyTuple_SET_ITEM(plan.shape, out_ndim, extent)
+        out_ndim += 1
     return plan
 
 
@@ -322,3 +377,172 @@ def project_basic(selection, Grid grid not None):
         span[axis] = Range(0, 1, grid.extents[axis], False)
         axis += 1
     return plan_ranges(grid, spans, n_integers == grid.ndim and not n_ellipses)
+
+
+# ---------------------------------------------------------- lists and masks
+
+def project(Grid grid not None, factors, tuple shape, bint is_scalar=False):
+    """Return the plan that is the product of some factors.
+
+    Parameters
+    ----------
+    grid : Grid
+    factors : sequence of tuple
+        Each axis of the array is in one of them:
+
+        - ``(axis, range or int, out_axis)``: evenly spaced elements, or one that takes the axis away;
+        - ``(axes, arrays, out_axis)``: lists of positions, one for each of the tuple `axes`, ndarrays
+          of integers of one shape (broadcast views are fine); negative positions count from the end. They
+          fill as many axes of the result from `out_axis` on as the lists have;
+        - ``(axes, mask, out_axis)``: the true elements of an ndarray of booleans over all axes.
+    shape : tuple of int
+        Of the result; a mask's length in it may be anything, as `Plan.shape` gets it right.
+    is_scalar : bool
+        Whether the result is a scalar.
+
+    Raises
+    ------
+    IndexError
+        A position is outside of its axis.
+    ValueError
+        A list has more than 2**32 - 1 entries.
+    """
+    cdef Plan plan = Plan.__new__(Plan, grid)
+    cdef Range span
+    cdef int i
+    plan.allocate(len(factors))
+    plan.is_scalar = is_scalar
+    plan.shape = shape
+    plan.kept = []
+    for i, (axes, what, out_axis) in enumerate(factors):
+        if isinstance(axes, tuple):
+            if isinstance(what, tuple):
+                add_positions(plan, i, axes, what, out_axis)
+            else:
+                add_mask(plan, i, axes, what, out_axis)
+            continue
+        if isinstance(what, range):
+            span = Range(what.start, what.step, len(what), False)
+        else:
+            span = Range(what, 1, 1, True)
+        set_range(plan, i, axes, &span, out_axis)
+    return plan
+
+
+cdef List* make_list(Plan plan, int factor, tuple axes) except NULL:
+    """Make an empty list over some axes of the array the factor's own."""
+    cdef List* found = <List*> PyMem_Malloc(sizeof(List))
+    cdef Positions* p
+    cdef int a
+    if found == NULL:
+        raise MemoryError
+    memset(found, 0, sizeof(List))
+    plan.factors[factor].list = found
+    plan.factors[factor].axis = axes[0]
+    found.n_axes = len(axes)
+    found.axes = <Positions*> PyMem_Malloc(len(axes) * sizeof(Positions))
+    if found.axes == NULL:
+        raise MemoryError
+    memset(found.axes, 0, len(axes) * sizeof(Positions))
+    for a in range(found.n_axes):
+        p = &found.axes[a]
+        p.axis = axes[a]
+        p.length = plan.grid.extents[p.axis]
+        p.chunk = plan.grid.chunk_extents[p.axis]
+        p.n_chunks = (p.length + p.chunk - 1) // p.chunk
+    return found
+
+
+cdef int add_positions(Plan plan, int factor, tuple axes, tuple arrays, int out_axis) except -1:
+    cdef List* found = make_list(plan, factor, axes)
+    cdef Groups groups
+    cdef int a, d
+    shape = arrays[0].shape
+    plan.factors[factor].out_axis = out_axis + len(shape) - 1 if shape else -1
+    plan.needs_contiguous = plan.needs_contiguous or len(shape) > 1
+    strides = [array.strides for array in arrays]
+    dims, strides = merge_dims(shape, strides)
+    found.n_dims = len(dims)
+    found.n = 1
+    for d, n in enumerate(dims):
+        found.dims[d] = n
+        found.n *= n
+    if found.n > 0xFFFFFFFF:
+        raise ValueError(f"a selection by lists has 2**32 - 1 entries at most, not {found.n}")
+    for a, array in enumerate(arrays):
+        plan.kept.append(array)
+        found.axes[a].data = <const char*> <size_t> array.ctypes.data
+        found.axes[a].kind = ord(array.dtype.kind)
+        found.axes[a].itemsize = array.dtype.itemsize
+        for d in range(found.n_dims):
+            found.axes[a].strides[d] = strides[a][d]
+    with nogil:
+        groups = group(found)
+    if groups.bad_axis >= 0:
+        entry = arrays[groups.bad_axis].flat[groups.bad_entry]
+        raise BoundsCheckError(
+            f"index {entry} is out of bounds for axis {axes[groups.bad_axis]} "
+            f"with size {found.axes[groups.bad_axis].length}"
+        )
+    return take_groups(plan, factor, &groups)
+
+
+cdef int add_mask(Plan plan, int factor, tuple axes, mask, int out_axis) except -1:
+    cdef List* found = make_list(plan, factor, axes)
+    cdef Groups groups
+    plan.kept.append(mask)
+    plan.factors[factor].out_axis = out_axis
+    found.mask = <const unsigned char*> <size_t> mask.ctypes.data
+    with nogil:
+        groups = group_mask(found)
+    take_groups(plan, factor, &groups)
+    plan.shape = plan.shape[:out_axis] + (found.n,) + plan.shape[out_axis + 1:]
+    return 0
+
+
+cdef int take_groups(Plan plan, int factor, Groups* groups) except -1:
+    """Make groups the rows of a factor."""
+    cdef Factor* f = &plan.factors[factor]
+    cdef Row* rows
+    cdef Group* g
+    cdef index_t r
+    cdef bint whole
+    if groups.no_memory:
+        raise MemoryError
+    try:
+        rows = plan.allocate_rows(factor, groups.n)
+        f.n_rows = groups.n
+        plan.n_chunks *= groups.n
+        for r in range(groups.n):
+            g = &groups.rows[r]
+            # increasing positions that are as many as there are: all of them
+            whole = f.list.increasing and g.count == inside(plan.grid, f.axis, g.chunk)
+            rows[r] = Row(g.chunk, g.start, 1, g.count, g.start, whole)
+    finally:
+        free(groups.rows)
+    return 0
+
+
+def merge_dims(shape, strides):
+    """Merge dimensions that continue each other in all of several arrays; there is one at least.
+
+    >>> merge_dims((2, 3), [(24, 8), (24, 8)])
+    ([6], [[8], [8]])
+    >>> merge_dims((2, 3), [(0, 8), (8, 0)])
+    ([2, 3], [[0, 8], [8, 0]])
+    """
+    dims, merged = [], [[] for _ in strides]
+    for d, n in enumerate(shape):
+        if n == 1 and 0 not in shape:
+            continue
+        if dims and all(m[len(m) - 1] == s[d] * n for m, s in zip(merged, strides)):
+            dims[len(dims) - 1] *= n
+            for m, s in zip(merged, strides):
+                m[len(m) - 1] = s[d]
+        else:
+            dims.append(n)
+            for m, s in zip(merged, strides):
+                m.append(s[d])
+    if not dims:
+        return [1], [[0] for _ in strides]
+    return dims, merged
