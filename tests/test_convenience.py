@@ -25,15 +25,11 @@ def standing(request):
 def test_open(mode, with_shape, standing):
     kind, store = standing
     arguments = {"shape": 20} if with_shape else {}
-    exclusive, reading = mode in ("w-", "x"), mode in ("r", "r+")
+    exclusive, made = mode in ("w-", "x"), "array" if with_shape else "group"
     expected = {
-        "nothing": PathNotFoundError if reading else "array" if with_shape else "group",
-        "array": ContainsArrayError if exclusive else "group" if mode == "w" and not with_shape else "array",
-        "group": ContainsGroupError
-        if exclusive or (with_shape and mode != "w")
-        else "array"
-        if with_shape
-        else "group",
+        "nothing": PathNotFoundError if mode in ("r", "r+") else made,
+        "array": ContainsArrayError if exclusive else made if mode == "w" else "array",
+        "group": ContainsGroupError if exclusive or (with_shape and mode != "w") else made,
     }[kind]
     if not isinstance(expected, str):
         with pytest.raises(expected, match="'x'"):
@@ -87,6 +83,8 @@ def test_save_and_load_a_group(tmp_path):
     assert "other" not in loader
     np.testing.assert_array_equal(loader["named"], np.arange(5))
     assert loader["named"] is loader["named"]
+    zarrc.save(tmp_path / "g", np.arange(2), path="below/deeper")
+    np.testing.assert_array_equal(zarrc.load(tmp_path / "g")["below"]["deeper"], [0, 1])
     zarrc.save_group(tmp_path / "g", only=np.ones(2))
     assert list(zarrc.open(tmp_path / "g")) == ["only"]
 

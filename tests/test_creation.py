@@ -448,9 +448,15 @@ def test_create_array_with_data():
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_from_array_keeps_properties(zarr_format):
     source = zarrc.create(
-        (6, 7), chunks=(2, 3), dtype=">i4", fill_value=5, zarr_format=zarr_format, compressor=codecs.GzipCodec(3),
-        attributes={"unit": "mm"}, filters=[numcodecs.Delta(">i4")],
-    )  # fmt: skip
+        (6, 7),
+        chunks=(2, 3),
+        dtype=">i4",
+        fill_value=5,
+        zarr_format=zarr_format,
+        compressor=codecs.GzipCodec(3),
+        attributes={"unit": "mm"},
+        filters=[numcodecs.Delta(">i4")],
+    )
     source[2:4] = 8
     copy = zarrc.from_array({}, data=source)
     np.testing.assert_array_equal(copy[...], source[...])

@@ -13,6 +13,7 @@ from .creation import READ_MODES, Place, array, check_mode, open_array, place
 from .errors import PathNotFoundError
 from .hierarchy import Group, open_group
 from .info import TreeViewer
+from .metadata.model import ArrayMetadata
 
 if TYPE_CHECKING:
     from .info import Branch
@@ -199,7 +200,7 @@ def save(
      ├── flags (2,) bool
      └── numbers (3,) int64
     """
-    said = {"zarr_version": zarr_version, "zarr_format": zarr_format, "path": path}
+    said: dict[str, Any] = {"zarr_version": zarr_version, "zarr_format": zarr_format, "path": path}
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], **said)
     else:
@@ -239,22 +240,25 @@ def load(
         found = nodes.read_node(where.store, where.path, zarr_format or zarr_version)
     except PathNotFoundError:
         return None
-    if isinstance(found, nodes.ArrayMetadata):
+    if isinstance(found, ArrayMetadata):
         return np.asarray(Array(where.store, path=where.path, read_only=True, metadata=found)[...])
     return LazyLoader(Group(where.store, path=where.path, read_only=True, metadata=found))
 
 
 class LazyLoader(Mapping):
-    """The arrays of a group, each read into memory when it is first asked for."""
+    """The arrays of a group, each read into memory when it is first asked for; groups become loaders."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
-        self._loaded: dict[str, np.ndarray] = {}
+        self._loaded: dict[str, np.ndarray | LazyLoader] = {}
 
-    def __getitem__(self, item: str) -> np.ndarray:
+    def __getitem__(self, item: str) -> np.ndarray | LazyLoader:
         if item not in self._loaded:
-            self._loaded[item] = np.asarray(self.group[item][...])
+            self._loaded[item] = self._load(self.group[item])
         return self._loaded[item]
+
+    def _load(self, node: Array | Group) -> np.ndarray | LazyLoader:
+        return LazyLoader(node) if isinstance(node, Group) else np.asarray(node[...])
 
     def __len__(self) -> int:
         return len(self.group)

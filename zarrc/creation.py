@@ -508,8 +508,9 @@ def as_source(data: Any, dtype: Any = None) -> Any:
 def source_chunks(data: Any) -> Any:
     """Return the chunk shape of an array-like, or True (guess one) where it has none that is regular."""
     chunks = getattr(data, "chunks", None)
-    regular = isinstance(chunks, tuple) and all(isinstance(n, int) for n in chunks)
-    return chunks if regular and len(chunks) == len(data.shape) else True
+    if not isinstance(chunks, tuple) or len(chunks) != len(data.shape):
+        return True
+    return chunks if all(isinstance(n, int) for n in chunks) else True
 
 
 def like(other: Any, arguments: dict[str, Any]) -> dict[str, Any]:

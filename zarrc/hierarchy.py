@@ -20,7 +20,7 @@ from .errors import (
     PathNotFoundError,
     ReadOnlyError,
 )
-from .info import InfoReporter, TreeViewer, group_items
+from .info import Branch, InfoReporter, TreeViewer, group_items
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .storage import base
 
@@ -261,18 +261,26 @@ class Group(MutableMapping):
 
     def _open(self, path: str, metadata: Metadata) -> Array | Group:
         """Open a node without reading its documents again."""
-        cls: Any = Array if isinstance(metadata, ArrayMetadata) else type(self)
-        return cls(
-            self._store,
-            path=path,
-            read_only=self._read_only,
-            chunk_store=self._chunk_store,
-            synchronizer=self._synchronizer,
-            cache_attrs=self._cache_attrs,
-            meta_array=self._meta_array,
-            metadata=metadata,
-            allow_pickle=self._allow_pickle,
-        )
+        if isinstance(metadata, ArrayMetadata):
+            return self._open_array(path, metadata)
+        return self._open_group(path, metadata)
+
+    def _open_array(self, path: str, metadata: ArrayMetadata) -> Array:
+        return Array(self._store, path=path, metadata=metadata, **self._inherited())
+
+    def _open_group(self, path: str, metadata: GroupMetadata) -> Group:
+        return type(self)(self._store, path=path, metadata=metadata, **self._inherited())
+
+    def _inherited(self) -> dict[str, Any]:
+        """Return what members get from their group."""
+        return {
+            "read_only": self._read_only,
+            "chunk_store": self._chunk_store,
+            "synchronizer": self._synchronizer,
+            "cache_attrs": self._cache_attrs,
+            "meta_array": self._meta_array,
+            "allow_pickle": self._allow_pickle,
+        }
 
     def _child_names(self) -> Iterator[str]:
         for name in base.listdir(self._store, self._path):
@@ -353,7 +361,7 @@ class Group(MutableMapping):
         """Yield name and group for each direct member that is a group."""
         for name, path, metadata in self._documents():
             if isinstance(metadata, GroupMetadata):
-                yield name, self._open(path, metadata)  # type: ignore[misc]
+                yield name, self._open_group(path, metadata)
 
     def array_keys(self, recurse: bool = False) -> Iterator[str]:
         """Yield the names of arrays; with `recurse`, of those in groups below too."""
@@ -367,9 +375,9 @@ class Group(MutableMapping):
         """Yield name and array for each array; with `recurse`, of those in groups below too."""
         for name, path, metadata in self._documents():
             if isinstance(metadata, ArrayMetadata):
-                yield name, self._open(path, metadata)  # type: ignore[misc]
+                yield name, self._open_array(path, metadata)
             elif recurse:
-                yield from self._open(path, metadata).arrays(recurse=True)
+                yield from self._open_group(path, metadata).arrays(recurse=True)
 
     def _walk(self, max_depth: int | None = None, prefix: str = "") -> Iterator[tuple[str, Array | Group]]:
         """Yield path, relative to where the walk began, and node of each member, parents first."""
@@ -435,16 +443,16 @@ class Group(MutableMapping):
         """
         return TreeViewer(lambda: self._branch(self.basename or "/", level), expand=expand)
 
-    def _branch(self, label: str, level: int | None) -> tuple[str, list]:
+    def _branch(self, label: str, level: int | None) -> Branch:
         if level == 0:
             return label, []
         deeper = None if level is None else level - 1
-        below = []
+        below: list[Branch] = []
         for name, path, metadata in self._documents():
             if isinstance(metadata, ArrayMetadata):
                 below.append((f"{name} {metadata.shape} {metadata.dtype}", []))
             else:
-                below.append(self._open(path, metadata)._branch(name, deeper))
+                below.append(self._open_group(path, metadata)._branch(name, deeper))
         return label, below
 
     # changes
@@ -504,7 +512,7 @@ class Group(MutableMapping):
                 attributes=dict(attributes or {}),
                 chunk_store=self._chunk_store,
             )
-            return self._open(path, metadata)  # type: ignore[return-value]
+            return self._open_group(path, metadata)
 
     def create_groups(self, *names: str, **kwargs: Any) -> tuple[Group, ...]:
         """Create several groups; see `create_group`."""
@@ -538,7 +546,7 @@ class Group(MutableMapping):
             return None
         if isinstance(metadata, ArrayMetadata):
             raise ContainsArrayError(path)
-        return self._open(path, metadata)  # type: ignore[return-value]
+        return self._open_group(path, metadata)
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
         """Return several groups, created where missing."""
