@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class ArrayConfig:
             return given
         options = dict(given or {})
         if "read_missing_chunks" in options:
-            options.setdefault("fill_missing_chunks", options.pop("read_missing_chunks"))
+            options["fill_missing_chunks"] = options.pop("read_missing_chunks")
         unknown = set(options) - set(cls.__dataclass_fields__)
         if unknown:
             raise TypeError(f"unknown array options {sorted(unknown)}; known are {list(cls.__dataclass_fields__)}")
@@ -141,10 +142,9 @@ class Array:
         self._allow_pickle = allow_pickle
         if metadata is None:
             metadata = nodes.read_array(self._store, self._path, zarr_version)
-        if write_empty_chunks is not None:
-            config = {**(config if isinstance(config, dict) else vars(config or ArrayConfig.make(None, metadata)))}
-            config["write_empty_chunks"] = write_empty_chunks
         self._config = ArrayConfig.make(config, metadata)
+        if write_empty_chunks is not None:
+            self._config = replace(self._config, write_empty_chunks=bool(write_empty_chunks))
         self._attrs: Any = None
         self._use(metadata)
 
@@ -584,7 +584,7 @@ class Array:
         if not gone:
             return
         if gone <= MOST_NAMED:
-            coords: Any = (c for c in np.ndindex(*old) if any(map(operator.ge, c, new)))
+            coords: Any = coords_outside(old, new)
         else:
             coords = (c for c in list(self._stored_chunks()) if any(map(operator.ge, c, new)))
         prefix = f"{self._path}/" if self._path else ""
@@ -678,6 +678,20 @@ class Array:
 
 def _reopen(cls: type[Array], arguments: tuple[Any, ...], config: dict[str, Any], allow_pickle: bool) -> Array:
     return cls(*arguments, config=config, allow_pickle=allow_pickle)
+
+
+def coords_outside(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield the coordinates of a grid of shape `old` that one of shape `new` does not have.
+
+    Examples
+    --------
+    >>> list(coords_outside((3, 2), (2, 1)))
+    [(2, 0), (2, 1), (0, 1), (1, 1)]
+    """
+    for axis in range(len(old)):
+        if new[axis] < old[axis]:  # outside along this axis, and inside along those before
+            inside = map(range, map(min, old[:axis], new[:axis]))
+            yield from product(*inside, range(new[axis], old[axis]), *map(range, old[axis + 1 :]))
 
 
 def as_shape(given: tuple[Any, ...], ndim: int) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ from .files cimport PATH_CAPACITY, close_file, open_file, read_file, remove_file
 from .pool cimport hash_key, lock, on_idle, run, try_lock, unlock
 from .projection cimport Plan
 from .ranges cimport read_ranges
-from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY, SYSTEM, PYTHON, CHECKSUM, ENCODING
+from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY, SYSTEM
 
 import os
 
@@ -386,7 +386,7 @@ cdef int write_file_task(void* context, index_t task) noexcept nogil:
     if status != OK:
         return fail(job, task, status, 0, -1)
     pick(&job.transfer, task, &block)
-    key = hash_key(0, path, write_path(t, &block, path))
+    key = hash_key(t.identity, path + t.n_directory, write_path(t, &block, path) - t.n_directory)
     whole = is_whole(&job.transfer, &block)
     if whole:       # nothing of the old chunk is needed: only the storing is under the lock
         chunk = compose_whole(job, &block, s.chunk.data, &status)
@@ -442,7 +442,7 @@ cdef int encode_task(void* context, index_t task) noexcept nogil:
         return 0
     if status == OK:
         status = encode_to_sink(t, chunk, sink, s, &stage, &code)
-    return 0 if status == OK else fail(job, job.first + task, status, code, stage)
+    return 0 if status == OK else fail_encoding(job, job.first + task, status, code, stage)
 
 
 cdef Status encode_to_sink(const Target* t, const char* chunk, Sink* sink, Scratch* s, int* stage, int* code) noexcept nogil:
@@ -454,7 +454,11 @@ cdef Status encode_to_sink(const Target* t, const char* chunk, Sink* sink, Scrat
         return OK
     if sink.data != NULL:
         out = Buffer(sink.data, 0, sink.nbytes, sink.nbytes, False)
-        return encode_chain(t.stages, chunk, &out, s, stage, code)
+        status = encode_chain(t.stages, chunk, &out, s, stage, code)
+        if status == OK and out.nbytes != sink.nbytes:
+            stage[0] = t.stages.n - 1
+            return WRONG_SIZE
+        return status
     status = encode_chain(t.stages, chunk, &s.encoded, s, stage, code)
     if status != OK:
         return status
@@ -723,6 +727,7 @@ cdef class Pipeline:
         """Set up a job over the user's memory."""
         cdef Transfer* m = &job.transfer
         cdef int i, place
+        self.check(plan, memory)
         memset(&job.failure, 0, sizeof(Failure))
         job.target = &self.t
         job.first = 0
@@ -734,11 +739,30 @@ cdef class Pipeline:
         m.user = <char*> cnp.PyArray_DATA(memory)
         m.parts = self.parts if self.n_parts else &job.part
         m.n_parts = self.n_parts if self.n_parts else 1
-        if plan.grid.ndim != self.t.geometry.ndim:
-            raise ValueError(f"the plan has {plan.grid.ndim} axes, and the array {self.t.geometry.ndim}")
         for i in range(m.n_factors):
             place = plan.factors[i].out_axis
             m.user_strides[i] = cnp.PyArray_STRIDES(memory)[place] if place >= 0 else 0
+        return 0
+
+    cdef int check(self, Plan plan, cnp.ndarray memory) except -1:
+        """Raise ValueError unless a plan, the user's memory and the array's chunks belong together."""
+        cdef Geometry* g = &self.t.geometry
+        cdef int d
+        cdef bint fits = plan.grid.ndim == g.ndim
+        for d in range(g.ndim):
+            fits = fits and plan.grid.chunk_extents[d] == g.extents[d]
+        if not fits:
+            raise ValueError(f"the plan is for chunks {plan.grid.chunk_shape}, and the array has {self.chunk_shape}")
+        fits = cnp.PyArray_NDIM(memory) == len(plan.shape)
+        for d in range(cnp.PyArray_NDIM(memory) if fits else 0):
+            fits = fits and cnp.PyArray_DIM(memory, d) == <cnp.npy_intp> plan.shape[d]
+        if not self.n_parts:
+            fits = fits and <size_t> cnp.PyArray_ITEMSIZE(memory) == g.itemsize
+        if not fits:
+            raise ValueError(
+                f"memory of shape {(<object> memory).shape} and {memory.dtype} "
+                f"is not for {plan.shape} and {self.dtype}"
+            )
         return 0
 
     cdef int threads_for(self, index_t n_chunks, size_t nbytes, int most) noexcept:
