@@ -382,6 +382,16 @@ def test_many_threads_require_the_same(root):
     assert all(len(group.attrs) == 4 for _, group in Group(root.store).groups())
 
 
+def test_groups_that_are_gone_are_made_again(root):
+    foo = root.create_group("foo")
+    del root["foo"]
+    foo.zeros("a", shape=3)
+    assert isinstance(root["foo"], Group)
+    del root["foo"]
+    foo.create_group("b")
+    assert list(root["foo"]) == ["b"]
+
+
 # the functions
 
 

@@ -36,6 +36,15 @@ def test_modules_are_attributes(module):
     assert getattr(zarrc, module) is import_module(f"zarrc.{module}")
 
 
+def test_module_names_of_other_generations():
+    from zarrc import registry, util
+    from zarrc.api import synchronous
+
+    assert all(getattr(synchronous, name) is getattr(zarrc, name) for name in synchronous.__all__)
+    assert all(hasattr(util, name) for name in util.__all__)
+    assert registry.get_codec_class("zstd") is zarrc.codecs.ZstdCodec
+
+
 def test_config_is_the_settings_and_not_their_module():
     code = "import zarrc, zarrc.storage, json; print(json.dumps(zarrc.config.get('array.order')))"
     assert run(code) == "C"

@@ -19,6 +19,7 @@ from .version import __version__
 
 # module: the public names that it gives to the package
 _MODULES = {
+    "api": (),
     "arguments": (),
     "attrs": (),
     "codecs": (),
@@ -44,6 +45,7 @@ _MODULES = {
     "errors": ("CopyError", "MetadataError"),
     "hierarchy": ("Group", "create_group", "group", "open_group"),
     "info": (),
+    "registry": (),
     "storage": (
         "DictStore",
         "DirectoryStore",
@@ -53,6 +55,7 @@ _MODULES = {
         "TempStore",
     ),
     "sync": ("ProcessSynchronizer", "ThreadSynchronizer"),
+    "util": (),
 }
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
 

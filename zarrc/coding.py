@@ -79,12 +79,28 @@ def complete(metadata: ArrayMetadata) -> ArrayMetadata:
     MetadataError
         When the codecs are in an order that cannot be, or a configuration is wrong.
     """
+    key = (
+        metadata.zarr_format,
+        chain.cache_key(metadata.codecs),
+        metadata.chunk_shape,
+        metadata.dtype,
+    )
+    codecs = _completed.get(key)
+    if codecs is None:
+        codecs = _complete(metadata)
+        chain.remember(_completed, key, codecs)
+    return metadata if codecs == metadata.codecs else replace(metadata, codecs=codecs)
+
+
+_completed: dict[tuple[Any, ...], Specs] = {}
+
+
+def _complete(metadata: ArrayMetadata) -> Specs:
     evolved = chain.evolve_codecs(metadata.codecs, metadata.chunk_shape, metadata.dtype)
-    codecs = tuple(
+    return tuple(
         spec if _says_all(spec, metadata) else CodecSpec(each.name, each.configuration())
         for spec, each in zip(metadata.codecs, evolved, strict=True)
     )
-    return metadata if codecs == metadata.codecs else replace(metadata, codecs=codecs)
 
 
 def _says_all(spec: CodecSpec, metadata: ArrayMetadata) -> bool:

@@ -52,13 +52,16 @@ class Place:
         Normal.
     chunk_store : MutableMapping or None
         The store of its chunks, if that is another.
+    parent : str or None
+        Path of a group in the store that the caller has open, and that the node is to be in.
     inherited : int or None
-        Format of the nearest group above, where it is known.
+        Its format, which is that of the node.
     """
 
     store: MutableMapping
     path: str
     chunk_store: MutableMapping | None = None
+    parent: str | None = None
     inherited: int | None = None
 
 
@@ -252,7 +255,14 @@ def _name_and_separator(encoding: Any) -> tuple[str | None, str | None]:
 def _make(where: Place, metadata: ArrayMetadata, overwrite: bool, **options: Any) -> Array:
     """Open a new array, which builds its codecs and so checks them, and write its metadata."""
     made = Array(where.store, path=where.path, chunk_store=where.chunk_store, metadata=metadata, **options)
-    nodes.init_array(where.store, where.path, metadata, overwrite=overwrite, chunk_store=where.chunk_store)
+    nodes.init_array(
+        where.store,
+        where.path,
+        metadata,
+        overwrite=overwrite,
+        chunk_store=where.chunk_store,
+        parent=where.parent,
+    )
     return made
 
 

@@ -511,6 +511,7 @@ class Group(MutableMapping):
                 overwrite=overwrite,
                 attributes=dict(attributes or {}),
                 chunk_store=self._chunk_store,
+                parent=self._path,
             )
             return self._open_group(path, metadata)
 
@@ -554,8 +555,9 @@ class Group(MutableMapping):
 
     def _place(self, name: str) -> Place:
         """Return where an array of a name goes, with the format that it inherits."""
-        inherited = None if str(name).startswith("/") else self.zarr_format
-        return Place(self._store, self._path_of(name), self._chunk_store, inherited)
+        if str(name).startswith("/"):
+            return Place(self._store, self._path_of(name), self._chunk_store)
+        return Place(self._store, self._path_of(name), self._chunk_store, self._path, self.zarr_format)
 
     def _create(self, function: Callable[..., Array], name: str, *args: Any, **kwargs: Any) -> Array:
         """Call one of the functions that create an array, for a name in this group."""

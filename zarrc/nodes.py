@@ -440,6 +440,7 @@ def init_array(
     meta: ArrayMetadata,
     overwrite: bool = False,
     chunk_store: Store | None = None,
+    parent: str | None = None,
 ) -> None:
     """Make an array at a path, and the groups above it that are missing.
 
@@ -453,6 +454,8 @@ def init_array(
         stand above it groups.
     chunk_store : MutableMapping, optional
         Where the chunks are, if not in `store`; cleared with it.
+    parent : str, optional
+        Path of a group of this format that the caller has open: it is not read again.
 
     Raises
     ------
@@ -465,7 +468,8 @@ def init_array(
     """
     path = normalize_path(path)
     documents = _documents(path, meta)  # before room is made: what cannot be written deletes nothing
-    _make_ancestors(store, path, meta.zarr_format, overwrite, chunk_store)
+    if not _is_inside(store, path, parent, meta.zarr_format):
+        _make_ancestors(store, path, meta.zarr_format, overwrite, chunk_store)
     _make(store, path, documents, overwrite, chunk_store)
 
 
@@ -476,6 +480,7 @@ def init_group(
     overwrite: bool = False,
     attributes: dict | None = None,
     chunk_store: Store | None = None,
+    parent: str | None = None,
 ) -> GroupMetadata:
     """Make a group at a path, and the groups above it that are missing.
 
@@ -483,7 +488,7 @@ def init_group(
     ----------
     zarr_format : 2 or 3
     attributes : dict, optional
-    store, path, overwrite, chunk_store
+    store, path, overwrite, chunk_store, parent
         As for `init_array`, which raises the same.
 
     Returns
@@ -493,15 +498,23 @@ def init_group(
     path = normalize_path(path)
     meta = GroupMetadata(zarr_format, {} if attributes is None else attributes)
     documents = _documents(path, meta)
-    _make_ancestors(store, path, zarr_format, overwrite, chunk_store)
+    if not _is_inside(store, path, parent, zarr_format):
+        _make_ancestors(store, path, zarr_format, overwrite, chunk_store)
     _make(store, path, documents, overwrite, chunk_store)
     return meta
+
+
+def _is_inside(store: Store, path: str, parent: str | None, zarr_format: int) -> bool:
+    """Say whether `path` is directly inside of the group `parent`, which still has its document."""
+    if parent is None or not path or path.rpartition("/")[0] != parent:
+        return False
+    return document_key(parent, GROUP_KEY if zarr_format == 2 else V3_KEY) in store
 
 
 def _make(
     store: Store, path: str, documents: dict[str, bytes], overwrite: bool, chunk_store: Store | None
 ) -> None:
-    """Write the documents of a new node. Of several threads that make one, one does and the others are refused."""
+    """Write the documents of a new node; of several threads that make one, all but one are refused."""
     with _lock_of_node(store, path):
         if overwrite:
             _clear(store, path, chunk_store)

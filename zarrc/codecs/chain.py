@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zarrc.errors import MetadataError
 
 from .base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES, ChunkSpec, CodecDescriptor
-from .registry import get_codec, is_known
+from .registry import get_codec, is_known, registered
 from .transpose import TransposeCodec
 
 if TYPE_CHECKING:
@@ -81,6 +81,39 @@ def build_chain(
     ValueError
         A codec cannot be used for such chunks.
     """
+    key = (cache_key(codecs), tuple(shape), np.dtype(dtype), allow_pickle)
+    chain = _chains.get(key)
+    if chain is None:
+        chain = _build_chain(codecs, shape, dtype, allow_pickle)
+        # what users wrote in Python may keep a state, so that each array has its own
+        if chain.compiled:
+            remember(_chains, key, chain)
+    return chain
+
+
+# Arrays of one hierarchy are often alike; compiled stages hold parameters alone and can be shared.
+_chains: dict[tuple[Any, ...], ChunkChain] = {}
+MOST_REMEMBERED = 256
+
+
+def cache_key(codecs: Sequence[Spec]) -> tuple[Any, ...]:
+    """Return something hashable that is equal for chains that are, as codecs are registered now."""
+    return tuple(
+        (each.name, repr(each.configuration), getattr(each, "must_understand", True), registered(each.name))
+        for each in codecs
+    )
+
+
+def remember(cache: dict[tuple[Any, ...], Any], key: tuple[Any, ...], value: Any) -> None:
+    """Put a value into a cache, which is emptied when it is full."""
+    if len(cache) >= MOST_REMEMBERED:
+        cache.clear()
+    cache[key] = value
+
+
+def _build_chain(
+    codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype, allow_pickle: bool
+) -> ChunkChain:
     descriptors = resolve_codecs(codecs)
     check_order(descriptors)
     if not allow_pickle:

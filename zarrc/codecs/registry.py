@@ -72,6 +72,11 @@ def is_known(name: str) -> bool:
     return name in _BUILT_IN or name in _registered or name.startswith(PREFIX)
 
 
+def registered(name: str) -> type[CodecDescriptor] | None:
+    """Return the class that a user registered for a name, or None."""
+    return _registered.get(name)
+
+
 def get_class(name: str) -> type[CodecDescriptor]:
     """Return the descriptor class of a codec.
 

@@ -1,0 +1,1 @@
+"""The functions of version 3 where its users find them."""

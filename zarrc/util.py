@@ -1,0 +1,19 @@
+"""Helpers under the module name of version 2; they live in other modules."""
+
+from .arguments import guess_chunks, normalize_chunks, normalize_dtype, normalize_order, normalize_shape
+from .info import InfoReporter, TreeViewer, human_readable_size
+from .metadata.fill_values import normalize_fill_value
+from .storage.base import normalize_storage_path
+
+__all__ = [
+    "InfoReporter",
+    "TreeViewer",
+    "guess_chunks",
+    "human_readable_size",
+    "normalize_chunks",
+    "normalize_dtype",
+    "normalize_fill_value",
+    "normalize_order",
+    "normalize_shape",
+    "normalize_storage_path",
+]
