@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import services
 
 import zarrc
 from zarrc.errors import ContainsArrayError, ContainsGroupError, PathNotFoundError
@@ -112,7 +113,7 @@ def test_saving_closes_only_what_it_opened():
 
 
 def test_tree_of_other_libraries_groups(tmp_path):
-    h5py = pytest.importorskip("h5py")
+    h5py = services.module("h5py")
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["foo/bar/baz"] = np.arange(100)
         file["spam"] = np.arange(100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numcodecs
 import numpy as np
@@ -225,7 +226,7 @@ def test_wrong_chunk_key_encodings():
         ({"filters": codecs.TransposeCodec(order=(1, 0))}, ValueError, "axes"),
         ({"dimension_names": ["a", "b"]}, MetadataError, "dimension_names"),
         ({"config": {"foo": 1}}, TypeError, "unknown array options"),
-        ({"foo": 1}, TypeError, "foo"),
+        ({"foo": 1}, TypeError, r"create_array\(\) got an unexpected keyword argument 'foo'"),
     ],
 )
 def test_refused_and_nothing_is_written(arguments, error, match):
@@ -437,6 +438,7 @@ def test_create_array_with_data():
     z = zarrc.create_array({}, data=np.arange(6).reshape(2, 3))
     np.testing.assert_array_equal(z[...], [[0, 1, 2], [3, 4, 5]])
     assert zarrc.create_array({}, data=np.ones(6), write_data=False).nchunks_initialized == 0
+    assert zarrc.create_array({}, data=np.ones(6), read_only=True).read_only
     for more in ({"shape": 6}, {"dtype": "i4"}):
         with pytest.raises(ValueError, match="of its own"):
             zarrc.create_array({}, data=np.ones(6), **more)
@@ -582,6 +584,33 @@ def test_nothing_is_made_inside_of_an_array():
     zarrc.zeros(5, store=store, path="x")
     with pytest.raises(ContainsArrayError, match="'x'"):
         zarrc.zeros(5, store=store, path="x/y")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_many_threads_open_the_same(tmp_path, zarr_format):
+    start, found, errors = threading.Barrier(8), [], []
+
+    def work():
+        start.wait()
+        try:
+            for n in range(10):
+                z = zarrc.open_array(
+                    tmp_path / "root", path=f"a{n}/b", shape=8, chunks=1, dtype="i4", zarr_format=zarr_format
+                )
+                z.attrs[threading.current_thread().name] = n
+                found.append(z)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, name=f"t{n}") for n in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert errors == []
+    assert len(found) == 80
+    root = zarrc.open_group(tmp_path / "root", mode="r")
+    assert all(len(root[f"a{n}/b"].attrs) == 8 for n in range(10))
 
 
 def test_foreign_directories_are_not_wiped(tmp_path):

@@ -36,7 +36,7 @@ def open(
     mode : {"r", "r+", "a", "w", "w-", "x"}
         "r" read only, must exist; "r+" read and write, must exist; "a" create if
         there is none; "w" create, replacing what is there; "w-" and "x" create, fail
-        if there is anything. With `shape` (or `data`'s words) an array is created, else a group.
+        if there is anything. With `shape` an array is created, else a group.
     zarr_format, zarr_version : {2, 3}
         With which format to create: 2, unless the group above or the configuration says otherwise.
     path : str

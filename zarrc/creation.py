@@ -40,6 +40,19 @@ MODES = ("r", "r+", "a", "w", "w-", "x")
 # The fill value of functions that tell "nothing said" from None.
 ZERO = 0
 
+# What `create_array` hands on to the array that it makes.
+ARRAY_OPTIONS = frozenset(
+    {
+        "allow_pickle",
+        "cache_attrs",
+        "cache_metadata",
+        "meta_array",
+        "partial_decompress",
+        "synchronizer",
+        "write_empty_chunks",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Place:
@@ -771,6 +784,8 @@ def create_array(
     overwrite: bool = False,
     config: Any = None,
     write_data: bool = True,
+    read_only: bool = False,
+    chunk_store: Any = None,
     **options: Any,
 ) -> Array:
     """Create an array, in format 3 unless told otherwise.
@@ -817,8 +832,12 @@ def create_array(
         ``order``, ``write_empty_chunks`` and ``fill_missing_chunks``.
     write_data : bool
         False: take shape and data type from `data`, but leave its values out.
+    read_only : bool
+        Refuse writes through the array that is returned.
+    chunk_store : MutableMapping
+        A store for the chunks alone.
     **options
-        What `Array` takes besides: ``synchronizer``, ``chunk_store``, ``cache_attrs``, …
+        What `Array` takes besides: ``synchronizer``, ``cache_attrs``, …
 
     Returns
     -------
@@ -837,7 +856,10 @@ def create_array(
     >>> zarrc.create_array({}, shape=(100, 100), chunks=(10, 10), dtype="f4")
     <zarrc.core.Array (100, 100) float32>
     """
-    where = place(store, name, options.pop("chunk_store", None), "w" if overwrite else "a", storage_options)
+    unknown = options.keys() - ARRAY_OPTIONS
+    if unknown:
+        raise TypeError(f"create_array() got an unexpected keyword argument {min(unknown)!r}")
+    where = place(store, name, chunk_store, "w" if overwrite else "a", storage_options)
     zarr_format = choose_format(where, zarr_format, None, usual=3)
     shape, dtype, data = _shape_and_dtype(shape, dtype, data)
     metadata = array_metadata(
@@ -863,6 +885,7 @@ def create_array(
     result = _make(where, metadata, overwrite, config=memory_order(config, order, zarr_format), **options)
     if data is not None and write_data:
         result[...] = data
+    result.read_only = read_only
     return result
 
 

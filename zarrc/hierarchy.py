@@ -226,7 +226,7 @@ class Group(MutableMapping):
             self.zarr_format,
             self._meta_array,
         )
-        return type(self), arguments
+        return _reopen, (type(self), arguments, self._allow_pickle)
 
     def __enter__(self) -> Group:
         return self
@@ -720,6 +720,10 @@ class Group(MutableMapping):
             base.rename(self._store, source_path, dest_path)
             if self._chunk_store is not None and base.listdir(self._chunk_store, source_path):
                 base.rename(self._chunk_store, source_path, dest_path)
+
+
+def _reopen(cls: type[Group], arguments: tuple[Any, ...], allow_pickle: bool) -> Group:
+    return cls(*arguments, allow_pickle=allow_pickle)
 
 
 class _View:
