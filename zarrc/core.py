@@ -14,12 +14,24 @@ import numpy as np
 from . import nodes, transfer
 from .config import config as settings
 from .errors import ReadOnlyError
-from .indexing import basic_ranges, plan_basic
+from .indexing import (
+    block_slices,
+    check_fields,
+    chunk_selections,
+    plan_basic,
+    plan_coordinates,
+    plan_mask,
+    plan_orthogonal,
+    plan_points,
+    plan_selection,
+    split_fields,
+)
 from .kernels.projection import project_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
 from .metadata.model import ArrayMetadata
 from .storage import base
+from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
 MOST_NAMED = 10_000  # resize deletes so many chunks by name before it looks which there are
 
@@ -415,14 +427,24 @@ class Array:
         if not self._cache_metadata:
             self._current()
         plan = project_basic(selection, self._grid)
-        if plan is None:
-            plan = plan_basic(selection, self._grid)
-        return self._read(plan)
+        if plan is not None:
+            return self._read(plan)
+        selection, fields = split_fields(selection, self.dtype.names)
+        return self._get(plan_selection, selection, None, fields)
 
     def _read(self, plan: Any, out: Any = None) -> Any:
         return transfer.read(self._pipeline, plan, out, self._config.order == "F")
 
-    def get_basic_selection(self, selection: Any = Ellipsis, out: Any = None) -> Any:
+    def _get(self, plan_of: Any, selection: Any, out: Any, fields: Any) -> Any:
+        """Read what a selection means by one of the plan functions."""
+        self._current()
+        plan = plan_of(selection, self._grid)
+        if fields is None:
+            return self._read(plan, out)
+        check_fields(fields, self.dtype.names)
+        return transfer.read_fields(self._pipeline, plan, fields, out, self._config.order == "F")
+
+    def get_basic_selection(self, selection: Any = Ellipsis, out: Any = None, fields: Any = None) -> Any:
         """Return the elements that integers, slices and an Ellipsis select.
 
         Parameters
@@ -431,6 +453,8 @@ class Array:
             As NumPy takes it, negative indices and steps included.
         out : ndarray of the selection's shape, optional
             Filled and returned.
+        fields : str or sequence of str, optional
+            Of a structured dtype: one field, or several, packed.
 
         Returns
         -------
@@ -440,7 +464,7 @@ class Array:
         Raises
         ------
         IndexError
-            The selection does not fit the array.
+            The selection does not fit the array, or there is no such field.
         ValueError
             `out` has another shape.
         CodecError, ChecksumError, OSError, ChunkNotFoundError
@@ -453,8 +477,161 @@ class Array:
         >>> z.get_basic_selection((slice(None), -1))
         array([3, 6])
         """
-        self._current()
-        return self._read(plan_basic(selection, self._grid), out)
+        return self._get(plan_basic, selection, out, fields)
+
+    def get_orthogonal_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
+        """Return the elements that are selected along each axis independently.
+
+        Parameters
+        ----------
+        selection : int, slice, 1-d array of integers or booleans, or tuple of these
+            One for each axis, in any mixture.
+        out, fields
+            As for `get_basic_selection`; so are the errors.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.get_orthogonal_selection(([1, 0], [0, 2]))
+        array([[4, 6],
+               [1, 3]])
+        """
+        return self._get(plan_orthogonal, selection, out, fields)
+
+    def get_coordinate_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
+        """Return the elements at points.
+
+        Parameters
+        ----------
+        selection : array of integers, or tuple of one for each axis
+            Broadcast together; the result has their shape.
+        out, fields
+            As for `get_basic_selection`; so are the errors.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.get_coordinate_selection(([1, 0], [0, 2]))
+        array([4, 3])
+        """
+        return self._get(plan_coordinates, selection, out, fields)
+
+    def get_point_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
+        """Return what ``vindex`` does: points by one index array for each axis, or a mask's true elements."""
+        return self._get(plan_points, selection, out, fields)
+
+    def get_mask_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
+        """Return the elements where a boolean array of the array's shape is true, in C order.
+
+        Parameters
+        ----------
+        selection : array of bool
+        out, fields
+            As for `get_basic_selection`; so are the errors.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([1, 2, 3, 4])
+        >>> z.get_mask_selection([True, False, False, True])
+        array([1, 4])
+        """
+        return self._get(plan_mask, selection, out, fields)
+
+    def get_block_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
+        """Return the elements of whole chunks.
+
+        Parameters
+        ----------
+        selection : int, slice with step 1, Ellipsis or tuple of these
+            Of chunk coordinates.
+        out, fields
+            As for `get_basic_selection`; so are the errors.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([1, 2, 3, 4, 5], chunks=2)
+        >>> z.get_block_selection(1)
+        array([3, 4])
+        """
+        return self._get(_plan_blocks, selection, out, fields)
+
+    @property
+    def oindex(self) -> OIndex:
+        """Orthogonal selections in square brackets: see `get_orthogonal_selection`."""
+        return OIndex(self)
+
+    @property
+    def vindex(self) -> VIndex:
+        """Points and masks in square brackets: see `get_coordinate_selection` and `get_mask_selection`."""
+        return VIndex(self)
+
+    @property
+    def blocks(self) -> BlockIndex:
+        """Whole chunks in square brackets: see `get_block_selection`."""
+        return BlockIndex(self)
+
+    @property
+    def lazy(self) -> LazyIndex:
+        """Selections in square brackets that are read later: see `views.LazyView`."""
+        return LazyIndex(whole_view(self))
+
+    def iter_chunks(self, region: Any = Ellipsis) -> Iterator[tuple[slice, ...]]:
+        """Yield the selection of each chunk, the last axis fastest.
+
+        Parameters
+        ----------
+        region : int, slice with step 1, Ellipsis or tuple of these
+            Of elements: only chunks that lie in it, cut off at its edges.
+
+        Raises
+        ------
+        IndexError
+            The region does not fit the array, or has other steps.
+        """
+        return chunk_selections(region, self._grid)
+
+    def read_chunk(self, coords: Any) -> np.ndarray:
+        """Return the elements of one chunk; at the edge of the array, those inside.
+
+        Parameters
+        ----------
+        coords : sequence of int
+            Place of the chunk in the grid.
+
+        Raises
+        ------
+        IndexError
+            There is no such chunk.
+        """
+        return self.get_block_selection(self._chunk_at(coords))
+
+    def write_chunk(self, coords: Any, value: Any) -> None:
+        """Store the elements of one chunk; at the edge of the array, those inside.
+
+        Parameters
+        ----------
+        coords : sequence of int
+            Place of the chunk in the grid.
+        value : array-like
+            Broadcast to the chunk's shape.
+
+        Raises
+        ------
+        IndexError
+            There is no such chunk.
+        """
+        self.set_block_selection(self._chunk_at(coords), value)
+
+    def _chunk_at(self, coords: Any) -> tuple[int, ...]:
+        at = tuple(operator.index(n) for n in coords)
+        grid = self.cdata_shape
+        if len(at) != len(grid) or not all(0 <= n < most for n, most in zip(at, grid, strict=True)):
+            raise IndexError(f"there is no chunk {at} in a grid of {grid}")
+        return at
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -496,9 +673,23 @@ class Array:
     # --------------------------------------------------------------- writing
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        self.set_basic_selection(selection, value)
+        selection, fields = split_fields(selection, self.dtype.names)
+        self._set(plan_selection, selection, value, fields)
 
-    def set_basic_selection(self, selection: Any, value: Any) -> None:
+    def _set(self, plan_of: Any, selection: Any, value: Any, fields: Any) -> None:
+        """Write where a selection points by one of the plan functions."""
+        self._check_writeable()
+        self._current()
+        plan = plan_of(selection, self._grid)
+        if fields is not None:
+            check_fields(fields, self.dtype.names)
+            transfer.write_fields(self._pipeline, plan, fields, value)
+        elif plan.is_even and transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
+            transfer.write_blocks(self._pipeline, plan, value)
+        else:
+            transfer.write(self._pipeline, plan, value)
+
+    def set_basic_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Store a value where integers, slices and an Ellipsis select.
 
         Parameters
@@ -508,13 +699,15 @@ class Array:
         value : array-like
             Broadcast to the selection's shape and cast to the array's dtype. Another chunked
             array (one with ``chunks``) of just that shape is copied block by block.
+        fields : str or sequence of str, optional
+            Of a structured dtype: only these change.
 
         Raises
         ------
         ReadOnlyError
             The array is read-only.
         IndexError
-            The selection does not fit the array.
+            The selection does not fit the array, or there is no such field.
         ValueError
             The value does not fit the selection.
         CodecError, ChecksumError, OSError
@@ -529,13 +722,39 @@ class Array:
         array([[1, 0, 0],
                [2, 0, 0]], dtype=int32)
         """
-        self._check_writeable()
-        self._current()
-        plan = plan_basic(selection, self._grid)
-        if transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
-            transfer.write_blocks(self._pipeline, plan, basic_ranges(selection, self._meta.shape), value)
-        else:
-            transfer.write(self._pipeline, plan, value)
+        self._set(plan_basic, selection, value, fields)
+
+    def set_orthogonal_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
+        """Store a value where `get_orthogonal_selection` reads; of repeated positions the last counts.
+
+        Parameters and errors are those of `set_basic_selection`.
+        """
+        self._set(plan_orthogonal, selection, value, fields)
+
+    def set_coordinate_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
+        """Store a value where `get_coordinate_selection` reads; of repeated points the last counts.
+
+        Parameters and errors are those of `set_basic_selection`.
+        """
+        self._set(plan_coordinates, selection, value, fields)
+
+    def set_point_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
+        """Store a value where `get_point_selection` reads."""
+        self._set(plan_points, selection, value, fields)
+
+    def set_mask_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
+        """Store a value where `get_mask_selection` reads.
+
+        Parameters and errors are those of `set_basic_selection`.
+        """
+        self._set(plan_mask, selection, value, fields)
+
+    def set_block_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
+        """Store a value where `get_block_selection` reads.
+
+        Parameters and errors are those of `set_basic_selection`.
+        """
+        self._set(_plan_blocks, selection, value, fields)
 
     def _check_writeable(self) -> None:
         if self._read_only or not base.is_writeable(self.chunk_store):
@@ -672,8 +891,15 @@ class Array:
             self._synchronizer,
             self._cache_metadata,
             self._cache_attrs,
+            self._partial_decompress,
+            None,
+            self._meta.zarr_format,
         )
         return _reopen, (type(self), arguments, vars(self._config), self._allow_pickle)
+
+
+def _plan_blocks(selection: Any, grid: Any) -> Any:
+    return plan_basic(block_slices(selection, grid), grid)
 
 
 def _reopen(cls: type[Array], arguments: tuple[Any, ...], config: dict[str, Any], allow_pickle: bool) -> Array:

@@ -1,13 +1,148 @@
 """Selections as users write them, and the plans that they mean.
 
 A selection and a grid go in, a plan comes out; stores and dtypes are not known here.
+
+What ``z[...]`` means: integers, slices and an Ellipsis as in NumPy; one index array among them
+selects along its own axis (orthogonal, as in zarr-python); everything else that NumPy
+accepts, but ``np.newaxis`` and scalar booleans, gives what NumPy gives.
 """
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
-from .kernels.projection import Grid, Plan, project_basic
+import numpy as np
+
+from .errors import BoundsCheckError, VindexInvalidSelectionError
+from .kernels.projection import Grid, Plan, project, project_basic
+
+# What a selection item may become: an integer, evenly spaced elements, or an index array.
+Elements = int | range | np.ndarray
+
+
+# ------------------------------------------------------------------ one item
+
+
+def is_integer(item: Any) -> bool:
+    """Say whether an item is a single integer, and no boolean."""
+    if isinstance(item, bool | np.bool_):
+        return False
+    if isinstance(item, np.ndarray):
+        return item.ndim == 0 and item.dtype.kind in "iu"
+    return isinstance(item, int | np.integer) or (hasattr(item, "__index__") and not hasattr(item, "__len__"))
+
+
+def is_index_array(item: Any) -> bool:
+    """Say whether an item is an array of integers or booleans, or a list that NumPy would make one of."""
+    if isinstance(item, list | np.ndarray):
+        array = np.asarray(item)
+        return array.ndim > 0 and (array.dtype.kind in "iub" or (isinstance(item, list) and array.size == 0))
+    return hasattr(item, "__array__") and is_index_array(np.asarray(item))
+
+
+def as_index_array(item: Any) -> np.ndarray:
+    """Return an item for which `is_index_array` holds as an array of native integers or booleans."""
+    array = np.asarray(item)
+    if array.dtype.kind not in "iub":
+        array = array.astype(np.intp)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def as_integer(item: Any, axis: int, length: int) -> int:
+    """Return an integer item counted from the beginning of its axis.
+
+    Raises
+    ------
+    BoundsCheckError
+        It is outside.
+    """
+    at = operator.index(item)
+    if not -length <= at < length:
+        raise BoundsCheckError(f"index {at} is out of bounds for axis {axis} with size {length}")
+    return at + length if at < 0 else at
+
+
+def check_mask(mask: np.ndarray, axis: int, shape: tuple[int, ...]) -> None:
+    """Raise an IndexError when a boolean array does not fit the axes from `axis` on."""
+    for d, n in enumerate(mask.shape):
+        if n != shape[axis + d]:
+            raise IndexError(
+                f"boolean index did not match indexed array along axis {axis + d}; "
+                f"size of axis is {shape[axis + d]} but size of corresponding boolean axis is {n}"
+            )
+
+
+# --------------------------------------------------------------- whole tuples
+
+
+def expand(selection: Any, ndim: int) -> list[Any]:
+    """Return the items of a selection, slices put in for an Ellipsis and for axes that are left out.
+
+    A boolean array counts for as many axes as it has.
+
+    Raises
+    ------
+    IndexError
+        There are too many items, or more than one Ellipsis.
+    """
+    items = list(selection) if isinstance(selection, tuple) else [selection]
+    places = [i for i, item in enumerate(items) if item is Ellipsis]
+    if len(places) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    used = sum(axes_of(item) for item in items if item is not Ellipsis)
+    if used > ndim:
+        raise IndexError(f"too many indices for array: array is {ndim}-dimensional, but {used} were indexed")
+    place = places[0] if places else len(items)
+    items[place : place + 1] = [slice(None)] * (ndim - used)
+    return items
+
+
+def axes_of(item: Any) -> int:
+    """Return how many axes of the array an item is for."""
+    if isinstance(item, list | np.ndarray) and np.asarray(item).dtype.kind == "b":
+        return np.asarray(item).ndim
+    return 1
+
+
+def refuse(item: Any, kind: str) -> IndexError:
+    """Return the error for an item that a kind of selection does not take."""
+    expected = "integer, slice, Ellipsis, integer array or Boolean array"
+    return IndexError(
+        f"unsupported selection item for {kind} indexing; expected {expected}, got {type(item)}: {item!r}"
+    )
+
+
+# ----------------------------------------------------------------------- z[...]
+
+
+def plan_selection(selection: Any, grid: Grid) -> Plan:
+    """Return the plan of what ``z[selection]`` means.
+
+    Raises
+    ------
+    IndexError
+        The selection does not fit the array, or holds what NumPy does not take either.
+    """
+    plan = project_basic(selection, grid)
+    if plan is not None:
+        return plan
+    if isinstance(selection, list) and not is_index_array(selection):
+        raise refuse(selection, "basic")
+    items = expand(selection, grid.ndim)
+    for item in items:
+        if not (isinstance(item, slice) or is_integer(item) or is_index_array(item)):
+            raise refuse(item, "basic")
+    arrays = [as_index_array(item) for item in items if is_index_array(item)]
+    if not arrays:
+        return plan_basic(tuple(items), grid)
+    if len(arrays) == 1 and arrays[0].dtype.kind == "b" and arrays[0].ndim == grid.ndim:
+        return plan_mask(arrays[0], grid)
+    if len(arrays) == 1 and arrays[0].ndim == 1:
+        return plan_orthogonal(selection, grid)
+    return _plan_as_numpy(selection, items, grid)
 
 
 def plan_basic(selection: Any, grid: Grid) -> Plan:
@@ -19,20 +154,13 @@ def plan_basic(selection: Any, grid: Grid) -> Plan:
         The selection holds anything else, too much, or an integer outside of its axis.
     """
     plan = project_basic(selection, grid)
-    if plan is None:
-        raise IndexError(
-            "unsupported selection item for basic indexing; expected integer, slice or Ellipsis, "
-            f"found {offending_item(selection)!r}"
-        )
-    return plan
-
-
-def offending_item(selection: Any) -> Any:
-    """Return the first item of a selection that is neither integer nor slice nor Ellipsis."""
-    for item in selection if isinstance(selection, tuple) else (selection,):
-        if project_basic(item, Grid((1,), (1,))) is None if not isinstance(item, int) else isinstance(item, bool):
-            return item
-    return selection
+    if plan is not None:
+        return plan
+    items = expand(selection, grid.ndim)
+    for item in items:
+        if not isinstance(item, slice) and not is_integer(item):
+            raise refuse(item, "basic")
+    return project_basic(tuple(i if isinstance(i, slice) else operator.index(i) for i in items), grid)
 
 
 def basic_ranges(selection: Any, shape: tuple[int, ...]) -> list[int | range]:
@@ -43,11 +171,332 @@ def basic_ranges(selection: Any, shape: tuple[int, ...]) -> list[int | range]:
     >>> basic_ranges((3, slice(None, None, -2)), (5, 4, 2))
     [3, range(3, -1, -2), range(0, 2)]
     """
-    items = list(selection) if isinstance(selection, tuple) else [selection]
-    missing = len(shape) - sum(item is not Ellipsis for item in items)
-    place = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
-    items[place : place + 1] = [slice(None)] * missing
     return [
-        range(n)[item] if isinstance(item, slice) else range(n)[int(item)]
-        for item, n in zip(items, shape, strict=True)
+        range(n)[item] if isinstance(item, slice) else as_integer(item, axis, n)
+        for axis, (item, n) in enumerate(zip(expand(selection, len(shape)), shape, strict=True))
     ]
+
+
+def _plan_as_numpy(selection: Any, items: list[Any], grid: Grid) -> Plan:
+    """Index arrays are broadcast together, integers among them; slices stay.
+
+    The broadcast axes take the place of the first index when all of them stand side by
+    side, and come first in the result otherwise.
+    """
+    indices, ranges, numbers = _split_axes(items, grid)
+    try:
+        broadcast = np.broadcast_arrays(*indices.values()) if indices else []
+    except ValueError:
+        shapes = " ".join(str(array.shape) for array in indices.values())
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+        ) from None
+    shape = broadcast[0].shape
+    place = min(numbers) if _are_adjacent(selection) else 0
+    before = sum(1 for axis in ranges if axis < place)
+    out: list[int] = []
+    factors: list[Any] = [(tuple(indices), tuple(broadcast), before)]
+    for n, (axis, elements) in enumerate(ranges.items()):
+        factors.append((axis, elements, n if n < before else n + len(shape)))
+        out.append(len(elements))
+    return project(grid, factors, (*out[:before], *shape, *out[before:]))
+
+
+def _split_axes(items: list[Any], grid: Grid) -> tuple[dict[int, np.ndarray], dict[int, range], list[int]]:
+    """Return per axis the index arrays, per axis the ranges, and the axes where index arrays or integers begin."""
+    indices: dict[int, np.ndarray] = {}
+    ranges: dict[int, range] = {}
+    begin = []
+    axis = 0
+    for item in items:
+        if isinstance(item, slice):
+            ranges[axis] = range(grid.shape[axis])[item]
+            axis += 1
+            continue
+        begin.append(axis)
+        for array in _index_arrays(item, axis, grid.shape):
+            indices[axis] = array
+            axis += 1
+    return indices, ranges, begin
+
+
+def _index_arrays(item: Any, axis: int, shape: tuple[int, ...]) -> Sequence[np.ndarray]:
+    if is_integer(item):
+        return (np.asarray(as_integer(item, axis, shape[axis])),)
+    array = as_index_array(item)
+    if array.dtype.kind != "b":
+        return (array,)
+    check_mask(array, axis, shape)
+    return array.nonzero()
+
+
+def _are_adjacent(selection: Any) -> bool:
+    """Say whether all integers and index arrays stand side by side."""
+    items = selection if isinstance(selection, tuple) else (selection,)
+    kinds = "".join("-" if isinstance(item, slice) or item is Ellipsis else "x" for item in items)
+    return "x-" not in kinds.rstrip("-") or kinds.strip("-").count("-") == 0
+
+
+# -------------------------------------------------------------------- oindex
+
+
+def orthogonal_elements(selection: Any, shape: tuple[int, ...]) -> list[Elements]:
+    """Return what an orthogonal selection means along each axis.
+
+    Raises
+    ------
+    IndexError
+        An item is none of integer, slice, 1-d array of integers or booleans, or does not fit.
+    """
+    items = expand(selection, len(shape))
+    if len(items) != len(shape):
+        raise IndexError("Boolean arrays in an orthogonal selection must be 1-dimensional only")
+    return [_orthogonal_item(item, axis, n) for axis, (item, n) in enumerate(zip(items, shape, strict=True))]
+
+
+def _orthogonal_item(item: Any, axis: int, length: int) -> Elements:
+    if isinstance(item, slice):
+        return range(length)[item]
+    if is_integer(item):
+        return as_integer(item, axis, length)
+    if not is_index_array(item):
+        raise refuse(item, "orthogonal")
+    array = as_index_array(item)
+    if array.ndim != 1:
+        kind = "Boolean" if array.dtype.kind == "b" else "integer"
+        raise IndexError(f"{kind} arrays in an orthogonal selection must be 1-dimensional only")
+    if array.dtype.kind != "b":
+        return array
+    if len(array) != length:
+        raise IndexError(
+            f"Boolean array has the wrong length for dimension; expected {length}, got {len(array)} for axis {axis}"
+        )
+    return array.nonzero()[0]
+
+
+def plan_orthogonal(selection: Any, grid: Grid) -> Plan:
+    """Return the plan of selections that are made along each axis independently.
+
+    Raises
+    ------
+    IndexError
+        An item is none of integer, slice, 1-d array of integers or booleans, or does not fit.
+    """
+    return plan_elements(orthogonal_elements(selection, grid.shape), grid)
+
+
+def plan_elements(elements: list[Elements], grid: Grid) -> Plan:
+    """Return the plan of elements along each axis; integers take their axes away."""
+    factors: list[Any] = []
+    shape: list[int] = []
+    for axis, what in enumerate(elements):
+        if isinstance(what, int):
+            factors.append((axis, what, -1))
+            continue
+        factors.append((axis, what, len(shape)) if isinstance(what, range) else ((axis,), (what,), len(shape)))
+        shape.append(len(what))
+    return project(grid, factors, tuple(shape), is_scalar=not shape)
+
+
+# -------------------------------------------------------------------- vindex
+
+
+def plan_points(selection: Any, grid: Grid) -> Plan:
+    """Return the plan of what ``z.vindex[selection]`` means: one index array per axis, or a mask.
+
+    Raises
+    ------
+    VindexInvalidSelectionError
+        It is neither.
+    IndexError
+        A position is outside of its axis, or the arrays cannot be broadcast together.
+    """
+    items = selection if isinstance(selection, tuple) else (selection,)
+    if len(items) == 1 and is_index_array(items[0]) and as_index_array(items[0]).dtype.kind == "b":
+        if as_index_array(items[0]).shape == grid.shape:
+            return plan_mask(items[0], grid)
+    elif len(items) == grid.ndim and all(is_integer(i) or _is_integer_array(i) for i in items):
+        return plan_coordinates(items, grid)
+    raise VindexInvalidSelectionError(
+        "unsupported selection type for vectorized indexing; only coordinate selection (tuple of integer "
+        f"arrays, one per axis) and mask selection (single Boolean array) are supported; got {selection!r}"
+    )
+
+
+def _is_integer_array(item: Any) -> bool:
+    return is_index_array(item) and as_index_array(item).dtype.kind != "b"
+
+
+def plan_coordinates(selection: Any, grid: Grid) -> Plan:
+    """Return the plan of points, given by one integer array per axis.
+
+    Raises
+    ------
+    IndexError
+        There is not one array per axis, a position is outside, or they cannot be broadcast together.
+    """
+    items = selection if isinstance(selection, tuple) else (selection,)
+    if grid.ndim == 1 and len(items) != 1:
+        items = (selection,)
+    if len(items) != grid.ndim or not all(is_integer(i) or _is_integer_array(i) for i in items):
+        raise IndexError(
+            "invalid coordinate selection; expected one integer (coordinate) array per dimension of the "
+            f"target array, got {selection!r}"
+        )
+    if not items:
+        return project_basic((), grid)
+    arrays = [np.atleast_1d(np.asarray(i) if is_integer(i) else as_index_array(i)) for i in items]
+    try:
+        arrays = list(np.broadcast_arrays(*arrays))
+    except ValueError:
+        shapes = " ".join(str(array.shape) for array in arrays)
+        raise IndexError(
+            f"shape mismatch: coordinate arrays could not be broadcast together with shapes {shapes}"
+        ) from None
+    return project(grid, [(tuple(range(grid.ndim)), tuple(arrays), 0)], arrays[0].shape)
+
+
+def plan_mask(selection: Any, grid: Grid) -> Plan:
+    """Return the plan of the true elements of a boolean array of the array's shape.
+
+    Raises
+    ------
+    IndexError
+        It is no such array.
+    """
+    if isinstance(selection, tuple) and len(selection) == 1:
+        selection = selection[0]
+    mask = np.asarray(selection)
+    if mask.dtype.kind != "b" or mask.ndim != grid.ndim or not mask.ndim:
+        raise IndexError(
+            "invalid mask selection; expected one Boolean (mask) array with the same shape as the target array, "
+            f"got {selection!r}"
+        )
+    check_mask(mask, 0, grid.shape)
+    return project(grid, [(tuple(range(grid.ndim)), np.ascontiguousarray(mask), 0)], (0,))
+
+
+# -------------------------------------------------------------------- blocks
+
+
+def block_slices(selection: Any, grid: Grid) -> tuple[slice, ...]:
+    """Return the elements of chunks that are selected by their coordinates.
+
+    Parameters
+    ----------
+    selection : int, slice with step 1, Ellipsis or tuple of these
+        Of chunk coordinates; negative ones count from the end.
+
+    Raises
+    ------
+    IndexError
+        An item is something else, or outside of the grid.
+    """
+    items = expand(selection, grid.ndim)
+    return tuple(_block_slice(item, axis, grid) for axis, item in enumerate(items))
+
+
+def _block_slice(item: Any, axis: int, grid: Grid) -> slice:
+    length, n = grid.chunk_shape[axis], grid.chunks_per_axis[axis]
+    if is_integer(item):
+        first = as_integer(item, axis, n)
+        return slice(first * length, (first + 1) * length)
+    if not isinstance(item, slice) or item.step not in (None, 1):
+        raise IndexError(
+            "unsupported selection item for block indexing; expected integer or slice with step=1, "
+            f"got {type(item)}: {item!r}"
+        )
+    first, stop, _ = item.indices(n)
+    if item.start is not None and first >= n > 0:
+        raise BoundsCheckError(f"block {item.start} is out of bounds for axis {axis} with {n} blocks")
+    return slice(first * length, max(first, stop) * length)
+
+
+def chunk_selections(region: Any, grid: Grid) -> Iterator[tuple[slice, ...]]:
+    """Yield the elements of each chunk in a region, the last axis fastest.
+
+    Parameters
+    ----------
+    region : int, slice with step 1, Ellipsis or tuple of these
+        Of elements.
+
+    Raises
+    ------
+    IndexError
+        The region does not fit, or has other steps.
+    """
+    per_axis = []
+    for axis, elements in enumerate(basic_ranges(region, grid.shape)):
+        if isinstance(elements, int):
+            elements = range(elements, elements + 1)
+        if elements.step != 1:
+            raise IndexError(f"a region of chunks has steps of 1, not {elements.step} along axis {axis}")
+        per_axis.append(list(_chunk_slices(elements, grid.chunk_shape[axis])))
+    return product(*per_axis)
+
+
+def _chunk_slices(elements: range, length: int) -> Iterator[slice]:
+    start = elements.start
+    while start < elements.stop:
+        stop = min((start // length + 1) * length, elements.stop)
+        yield slice(start, stop)
+        start = stop
+
+
+# -------------------------------------------------------------------- fields
+
+
+def split_fields(selection: Any, names: tuple[str, ...] | None) -> tuple[Any, str | list[str] | None]:
+    """Take the names of fields out of a selection.
+
+    Parameters
+    ----------
+    selection : any
+        As users write it; names stand among its items, or as a list.
+    names : tuple of str or None
+        The fields that the dtype has.
+
+    Returns
+    -------
+    selection
+        What is left: all, when there were names only.
+    fields : str, list of str or None
+        One name, several, or None where there are none.
+
+    Raises
+    ------
+    IndexError
+        The array has no such fields.
+    """
+    items = selection if isinstance(selection, tuple) else (selection,)
+    if not any(isinstance(item, str | list) for item in items):
+        return selection, None
+    found: list[str] = []
+    rest = []
+    as_list = False
+    for item in items:
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, list) and item and all(isinstance(name, str) for name in item):
+            found += item
+            as_list = True
+        else:
+            rest.append(item)
+    if not found:
+        return selection, None
+    fields: str | list[str] = found if as_list or len(found) > 1 else found[0]
+    check_fields(fields, names)
+    if not rest:
+        return Ellipsis, fields
+    return (rest[0] if len(rest) == 1 else tuple(rest)), fields
+
+
+def check_fields(fields: Any, names: tuple[str, ...] | None) -> None:
+    """Raise an IndexError when fields are asked for that a dtype does not have."""
+    if names is None:
+        raise IndexError("invalid 'fields' argument, array does not have any fields")
+    for name in [fields] if isinstance(fields, str) else fields:
+        if not isinstance(name, str):
+            raise IndexError(f"invalid 'fields' argument; expected str or list of str, got {fields!r}")
+        if name not in names:
+            raise IndexError(f"there is no field {name!r}; fields are {', '.join(names)}")

@@ -18,7 +18,7 @@ from .config import config
 from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.pool import usable_cpus
-from .kernels.projection import Grid, Plan, project_basic
+from .kernels.projection import Grid, Plan
 from .metadata.model import ArrayMetadata
 from .storage import base
 
@@ -103,10 +103,13 @@ def read(pipeline: Pipeline, plan: Plan, out: Any = None, fortran: bool = False,
     CodecError, ChecksumError, OSError, ChunkNotFoundError
         Naming the array, the chunk's key and the codec.
     """
+    threads = n_threads() if plan.n_chunks > 1 else 1
+    if out is None and not (plan.needs_contiguous and fortran):
+        return pipeline.read(plan, None, threads, fortran, contexts)
     if out is None:
-        return pipeline.read(plan, None, n_threads() if plan.n_chunks > 1 else 1, fortran, contexts)
+        return np.asfortranarray(pipeline.read(plan, None, threads, False, contexts))
     target = as_target(out, plan, pipeline.dtype)
-    pipeline.read(plan, target, n_threads(), contexts=contexts)
+    pipeline.read(plan, target, threads, contexts=contexts)
     if target is not out and not np.may_share_memory(target, np.asarray(out)):
         out[...] = target
     return out
@@ -122,7 +125,7 @@ def as_target(out: Any, plan: Plan, dtype: np.dtype) -> np.ndarray:
         return np.empty(plan.shape, dtype)
     if not out.flags.writeable:
         raise ValueError("out is read-only")
-    if out.dtype == dtype:
+    if out.dtype == dtype and (out.flags.c_contiguous or not plan.needs_contiguous):
         return out.view(np.ndarray)
     return np.empty(plan.shape, dtype)
 
@@ -137,8 +140,10 @@ def write(pipeline: Pipeline, plan: Plan, value: Any) -> None:
     CodecError, ChecksumError, OSError
         Naming the array, the chunk's key and the codec.
     """
-    values = as_values(value, pipeline.dtype)
-    pipeline.write(plan, broadcast(values, plan.shape), n_threads() if plan.n_chunks > 1 else 1)
+    values = broadcast(as_values(value, pipeline.dtype), plan.shape)
+    if plan.needs_contiguous:
+        values = np.ascontiguousarray(values)
+    pipeline.write(plan, values, n_threads() if plan.n_chunks > 1 else 1)
 
 
 def as_values(value: Any, dtype: np.dtype) -> np.ndarray:
@@ -171,6 +176,30 @@ def broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         ) from None
 
 
+# ------------------------------------------------------------------- fields
+
+
+def read_fields(pipeline: Pipeline, plan: Plan, fields: Any, out: Any = None, fortran: bool = False) -> Any:
+    """Return some fields of what a plan wants: one by its name, several packed in the order of their names."""
+    if isinstance(fields, str):
+        if out is None:
+            return read(pipeline.of_fields([fields]), plan, None, fortran)[fields]
+        out[...] = read(pipeline.of_fields([fields]), plan)[fields]
+        return out
+    return read(pipeline.of_fields(list(fields)), plan, out, fortran)
+
+
+def write_fields(pipeline: Pipeline, plan: Plan, fields: Any, value: Any) -> None:
+    """Store `value` in some fields where a plan says, and leave the others as they are."""
+    names = [fields] if isinstance(fields, str) else list(fields)
+    part = pipeline.of_fields(names)
+    if isinstance(fields, str):
+        records = np.empty(plan.shape, part.dtype)
+        records[fields] = value
+        value = records
+    write(part, plan, value)
+
+
 # ----------------------------------------------------------- block by block
 
 
@@ -181,25 +210,19 @@ def is_copied_in_blocks(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> 
     return hasattr(value, "chunks") and hasattr(value, "dtype") and tuple(getattr(value, "shape", ())) == shape
 
 
-def write_blocks(pipeline: Pipeline, plan: Plan, ranges: list[Any], value: Any) -> None:
+def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
     """Store a value that is read or cast a block at a time; blocks are whole chunks of the destination.
 
     Parameters
     ----------
     pipeline : Pipeline
     plan : Plan
-        Of the whole selection.
-    ranges : list of (int or range)
-        The elements that the selection means, per axis.
+        Of evenly spaced elements.
     value : array-like of the plan's shape
         Anything that gives an array for a tuple of slices.
     """
     for region in blocks(plan, pipeline.dtype.itemsize):
-        selection = list(ranges)
-        for axis, out_axis in enumerate(plan.out_axes):
-            if out_axis is not None:
-                selection[axis] = as_slice(ranges[axis][region[out_axis]])
-        write(pipeline, project_basic(tuple(selection), plan.grid), value[region])
+        write(pipeline, plan.part(region), value[region])
 
 
 def blocks(plan: Plan, itemsize: int, most: int = BLOCK_NBYTES) -> Iterator[tuple[slice, ...]]:
@@ -234,14 +257,6 @@ def _product_blocks(cuts: list[list[int]], step: list[int]) -> Iterator[tuple[sl
     for a, b in zip(edges, edges[1:], strict=False):
         for rest in _product_blocks(cuts[1:], step[1:]):
             yield (slice(a, b), *rest)
-
-
-def as_slice(elements: range) -> slice:
-    """Return the slice that means the elements of a range."""
-    if not elements:
-        return slice(0, 0)
-    stop: int | None = elements[-1] + (1 if elements.step > 0 else -1)
-    return slice(elements.start, None if stop is not None and stop < 0 else stop, elements.step)
 
 
 def make_grid(meta: ArrayMetadata) -> Grid:

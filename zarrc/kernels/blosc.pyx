@@ -17,6 +17,7 @@ cdef extern from "blosc.h" nogil:
     int BLOSC_MAX_BUFFERSIZE
     int BLOSC_MAX_BLOCKSIZE
     int BLOSC_SNAPPY_LIB
+    int BLOSC_ZSTD_LIB
     const char* BLOSC_VERSION_STRING
     int blosc_compress_ctx(
         int clevel, int doshuffle, size_t typesize, size_t nbytes, const void* src, void* dest,
@@ -63,10 +64,14 @@ cdef Status check_header(const char* src, size_t src_nbytes, size_t* nbytes, int
         return CORRUPT
     if blosc_cbuffer_validate(src, src_nbytes, nbytes) != 0 or nbytes[0] > <size_t> BLOSC_MAX_BUFFERSIZE:
         return CORRUPT
+    if src[2] & 2:  # stored as it is
+        return OK
     library = (<unsigned char> src[2]) >> 5
-    if library == BLOSC_SNAPPY_LIB and not src[2] & 2:  # bit 1: stored, not compressed
+    if library == BLOSC_SNAPPY_LIB:
         code[0] = library
         return UNSUPPORTED
+    if library > BLOSC_ZSTD_LIB:  # the library would complain on stderr
+        return CORRUPT
     return OK
 
 

@@ -6,10 +6,9 @@ processor's instruction where the running machine has it.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcpy
 
 from .codec cimport Codec
-from .types cimport Buffer, Status, reserve_keeping, OK, CORRUPT, TOO_LARGE, CHECKSUM
+from .types cimport Buffer, Status, copy_bytes, reserve_keeping, OK, CORRUPT, TOO_LARGE, CHECKSUM
 
 cdef extern from *:
     """
@@ -146,7 +145,7 @@ cdef Status encode(const void* params, const char* src, size_t nbytes, Buffer* o
     if status != OK:
         return status
     if not in_place:
-        memcpy(out.data + (SIZE if p.at_start else 0), src, nbytes)
+        copy_bytes(out.data + (SIZE if p.at_start else 0), src, nbytes)
     put(out.data + (0 if p.at_start else nbytes), value)
     out.nbytes = nbytes + SIZE
     return OK
@@ -171,7 +170,7 @@ cdef Status decode(const void* params, const char* src, size_t nbytes, Buffer* o
         status = reserve_keeping(out, size, 0)
         if status != OK:
             return status
-        memcpy(out.data, data, size)
+        copy_bytes(out.data, data, size)
     out.nbytes = size
     return OK
 

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 from libcpp cimport bool as cbool
 
 from .codec cimport Codec
-from .types cimport Buffer, Status, reserve, OK, TOO_LARGE, WRONG_SIZE, PYTHON, ENCODING
+from .types cimport Buffer, Status, copy_bytes, reserve, OK, TOO_LARGE, WRONG_SIZE, PYTHON, ENCODING
 
 from .codec import describe
 
@@ -108,7 +108,7 @@ cdef Status swap(const void* params, const char* src, size_t nbytes, Buffer* out
         swap_numbers(src, out.data, p.swaps.size, nbytes // p.swaps.size)
         return OK
     if src != out.data:
-        memcpy(out.data, src, nbytes)
+        copy_bytes(out.data, src, nbytes)
     at = 0
     while at < nbytes:
         for k in range(p.n_swaps):
@@ -530,7 +530,7 @@ cdef Status take_result(object result, Buffer* out) except *:
             return TOO_LARGE
         status = reserve(out, view.len)
         if status == OK:
-            memcpy(out.data, view.buf, view.len)
+            copy_bytes(out.data, <const char*> view.buf, view.len)
             out.nbytes = view.len
         return status
     finally:

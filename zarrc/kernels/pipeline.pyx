@@ -40,6 +40,8 @@ from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY,
 
 import os
 
+import numpy as np
+
 from zarrc.errors import ChunkNotFoundError, CodecError
 from zarrc.kernels.codec import failure as codec_failure
 
@@ -663,6 +665,44 @@ cdef class Pipeline:
         self.store = {}
         self.t.access = DICT
         self.prefix_bytes = b""
+
+    def __dealloc__(self):
+        PyMem_Free(self.parts)
+
+    def of_fields(self, names):
+        """Return a pipeline that moves some fields of each item alone.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of fields, each once.
+
+        Returns
+        -------
+        Pipeline
+            Its dtype is packed and holds the fields in the order of their names.
+        """
+        cdef Pipeline found = Pipeline.__new__(Pipeline)
+        cdef int i
+        cdef size_t offset = 0
+        found.t = self.t
+        found.name = self.name
+        found.chunk_shape = self.chunk_shape
+        found.chain = self.chain
+        found.fill = self.fill
+        found.directory = self.directory
+        found.store = self.store
+        found.prefix_bytes = self.prefix_bytes
+        found.dtype = np.dtype([(name, self.dtype.fields[name][0]) for name in names])
+        found.parts = <Part*> PyMem_Malloc(max(1, len(names)) * sizeof(Part))
+        if found.parts == NULL:
+            raise MemoryError
+        for i, name in enumerate(names):
+            field = self.dtype.fields[name]
+            found.parts[i] = Part(field[1], offset, field[0].itemsize)
+            offset += field[0].itemsize
+        found.n_parts = len(names)
+        return found
 
     def use_files(self, str directory, separator, bint fsync, uint64_t identity):
         """Keep the chunks in files of a folder; a `separator` replaces the keys' own.

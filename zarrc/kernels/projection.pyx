@@ -67,6 +67,8 @@ cdef class Grid:
         self.ndim = len(shape)
         if len(chunk_shape) != self.ndim:
             raise ValueError(f"chunks {chunk_shape} and shape {shape} differ in number of dimensions")
+        if self.ndim > 64:
+            raise ValueError(f"arrays have 64 dimensions at most, not {self.ndim}")
         self.extents = <index_t*> PyMem_Malloc(2 * max(1, self.ndim) * sizeof(index_t))
         if self.extents == NULL:
             raise MemoryError
@@ -112,6 +114,9 @@ cdef class Plan:
     def __cinit__(self, Grid grid not None):
         self.grid = grid
         self.n_chunks = 1
+
+    def __init__(self, *args):
+        raise TypeError("plans are made by the functions of this module")
 
     def __dealloc__(self):
         cdef int i
@@ -160,6 +165,48 @@ cdef class Plan:
         """Where the rows of one factor begin in the result."""
         cdef index_t r
         return [self.factors[factor].rows[r].out_start for r in range(self.factors[factor].n_rows)]
+
+    @property
+    def is_even(self):
+        """Whether no factor is a list or a mask."""
+        cdef int i
+        for i in range(self.n_factors):
+            if self.factors[i].list != NULL:
+                return False
+        return True
+
+    def part(self, region):
+        """Return the plan of a part of the result of a plan of evenly spaced elements.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            Of the result, steps of 1, a slice for each axis.
+        """
+        cdef Factor* f
+        cdef int i
+        factors = []
+        shape = []
+        for i in range(self.n_factors):
+            f = &self.factors[i]
+            elements = self.elements(i)
+            if f.out_axis < 0:
+                factors.append((f.axis, elements[0], -1))
+            else:
+                factors.append((f.axis, elements[region[f.out_axis]], f.out_axis))
+                shape.append(len(elements[region[f.out_axis]]))
+        return project(self.grid, factors, tuple(shape))
+
+    def elements(self, int factor):
+        """The evenly spaced elements of a factor, as a range over its axis."""
+        cdef Factor* f = &self.factors[factor]
+        cdef index_t r, n = 0, first
+        if f.n_rows == 0:
+            return range(0)
+        for r in range(f.n_rows):
+            n += f.rows[r].count
+        first = f.rows[0].chunk * self.grid.chunk_extents[f.axis] + f.rows[0].start
+        return range(first, first + n * f.rows[0].step, f.rows[0].step)
 
     def rows(self, int factor):
         """Return the rows of one factor of evenly spaced elements as tuples.
@@ -258,8 +305,10 @@ cdef Plan plan_ranges(Grid grid, const Range* spans, bint is_scalar):
     cdef Plan plan = Plan.__new__(Plan, grid)
     cdef int i, out_ndim = 0
     cdef object extent
+    cdef bint nothing = False
     for i in range(grid.ndim):
         out_ndim += not spans[i].is_integer
+        nothing = nothing or spans[i].count == 0
     plan.allocate(grid.ndim)
     plan.is_scalar = is_scalar
     plan.shape = PyTuple_New(out_ndim)
@@ -268,7 +317,12 @@ cdef Plan plan_ranges(Grid grid, const Range* spans, bint is_scalar):
         if spans[i].is_integer:
             set_range(plan, i, i, &spans[i], -1)
             continue
-        set_range(plan, i, i, &spans[i], out_ndim)
+        if nothing:     # the other axes may be long: no rows for them
+            plan.factors[i].axis = i
+            plan.factors[i].out_axis = out_ndim
+            plan.n_chunks = 0
+        else:
+            set_range(plan, i, i, &spans[i], out_ndim)
         extent = spans[i].count
         Py_INCREF(extent)
         PyTuple_SET_ITEM(plan.shape, out_ndim, extent)

@@ -32,6 +32,12 @@ cdef extern from "types.hpp" nogil:
         bint growable
 
 
+cdef inline void copy_bytes(char* dst, const char* src, size_t nbytes) noexcept nogil:
+    """Copy bytes; of none, the pointers may be NULL, which memcpy does not allow."""
+    if nbytes:
+        memcpy(dst, src, nbytes)
+
+
 cdef inline Status reserve_keeping(Buffer* buffer, size_t nbytes, size_t kept) noexcept nogil:
     """Make room for `nbytes`; the first `kept` bytes stay when the buffer must move."""
     cdef void* fresh = NULL
