@@ -258,15 +258,13 @@ _backend = None
 
 def _candidates():
     """Yield the files in which libdeflate may be found, the package's first."""
+    from ctypes.util import find_library
     from importlib.util import find_spec
+    from os import scandir
 
     spec = find_spec("deflate")
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        import os
-
-        yield from sorted(entry.path for entry in os.scandir(folder) if entry.name.startswith("_deflate."))
-    from ctypes.util import find_library
-
+        yield from sorted(entry.path for entry in scandir(folder) if entry.name.startswith("_deflate."))
     name = find_library("deflate")
     if name is not None:
         yield name
