@@ -166,6 +166,48 @@ cdef class Plan:
         cdef index_t r
         return [self.factors[factor].rows[r].out_start for r in range(self.factors[factor].n_rows)]
 
+    @property
+    def is_even(self):
+        """Whether no factor is a list or a mask."""
+        cdef int i
+        for i in range(self.n_factors):
+            if self.factors[i].list != NULL:
+                return False
+        return True
+
+    def part(self, region):
+        """Return the plan of a part of the result of a plan of evenly spaced elements.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            Of the result, steps of 1, a slice for each axis.
+        """
+        cdef Factor* f
+        cdef int i
+        factors = []
+        shape = []
+        for i in range(self.n_factors):
+            f = &self.factors[i]
+            elements = self.elements(i)
+            if f.out_axis < 0:
+                factors.append((f.axis, elements[0], -1))
+            else:
+                factors.append((f.axis, elements[region[f.out_axis]], f.out_axis))
+                shape.append(len(elements[region[f.out_axis]]))
+        return project(self.grid, factors, tuple(shape))
+
+    def elements(self, int factor):
+        """The evenly spaced elements of a factor, as a range over its axis."""
+        cdef Factor* f = &self.factors[factor]
+        cdef index_t r, n = 0, first
+        if f.n_rows == 0:
+            return range(0)
+        for r in range(f.n_rows):
+            n += f.rows[r].count
+        first = f.rows[0].chunk * self.grid.chunk_extents[f.axis] + f.rows[0].start
+        return range(first, first + n * f.rows[0].step, f.rows[0].step)
+
     def rows(self, int factor):
         """Return the rows of one factor of evenly spaced elements as tuples.
 
