@@ -1,6 +1,7 @@
 """Byte order, delta, shuffle, transpose against NumPy and numcodecs; codecs written in Python."""
 
 import threading
+import weakref
 
 import numcodecs
 import numpy as np
@@ -234,10 +235,24 @@ def test_what_is_no_error_passes_through(error):
 
 def test_errors_do_not_pile_up():
     stage = PythonStage(Failing(ValueError("again")))
-    codes = [stage.set_aside(ValueError(k)) for k in range(200)]
+    codes = [stage.set_aside(ValueError(k)) for k in range(10_000)]
     assert stage.take_error(codes[0]) is None
-    assert str(stage.take_error(codes[-1])) == "199"
+    assert str(stage.take_error(codes[-1])) == "9999"
     assert stage.take_error(codes[-1]) is None
+
+
+def test_errors_keep_no_chunks():
+    class Holding:
+        def encode(self, buffer):
+            local = np.zeros(1000)
+            seen.append(weakref.ref(local))
+            raise ValueError("with a large local variable")
+
+    seen = []
+    with pytest.raises(CodecError) as caught:
+        PythonStage(Holding()).encode(b"")
+    assert caught.value.__cause__.__traceback__ is not None
+    assert seen[0]() is None
 
 
 def test_each_thread_gets_its_own_error():

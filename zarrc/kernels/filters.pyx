@@ -583,6 +583,9 @@ cdef Status python_decode(
 
 _lock = Lock()
 
+cdef enum:
+    KEPT_ERRORS = 4096
+
 
 cdef class PythonStage(Codec):
     """A codec written in Python, or any that is reached through it, as a stage: it takes the GIL.
@@ -600,7 +603,7 @@ cdef class PythonStage(Codec):
     Notes
     -----
     What the codec raises is kept until `take_error` is called with the code that the
-    stage reported; of exceptions that nobody asks for, only the last few are kept.
+    stage reported; of exceptions that nobody asks for, only so many of the last are kept.
     """
     cdef readonly object codec, dtype, shape
     cdef dict errors
@@ -631,11 +634,21 @@ cdef class PythonStage(Codec):
         return array
 
     def set_aside(self, error):
-        """Keep an exception and return the code to ask for it."""
+        """Keep an exception and return the code to ask for it.
+
+        The local variables of its frames are let go: they hold whole chunks.
+        """
+        traceback = error.__traceback__
+        while traceback is not None:
+            try:
+                traceback.tb_frame.clear()
+            except RuntimeError:  # the frame of a caller, which still runs
+                pass
+            traceback = traceback.tb_next
         with _lock:
             self.number = self.number % 0x3FFFFFFF + 1
             self.errors[self.number] = error
-            self.errors.pop(self.number - 64, None)
+            self.errors.pop(self.number - KEPT_ERRORS, None)
             return self.number
 
     def take_error(self, int code):
