@@ -158,6 +158,7 @@ class Array:
         if write_empty_chunks is not None:
             self._config = replace(self._config, write_empty_chunks=bool(write_empty_chunks))
         self._attrs: Any = None
+        self._document: tuple[bytes, ArrayMetadata] | None = None
         self._use(metadata)
 
     def _use(self, metadata: ArrayMetadata) -> None:
@@ -792,7 +793,10 @@ class Array:
             before.append(meta.shape)
             return replace(meta, shape=change(meta.shape))
 
-        self._use(nodes.update_array(self._store, self._path, self._meta.zarr_format, changed, self._synchronizer))
+        self._document = nodes.update_array(
+            self._store, self._path, self._meta.zarr_format, changed, self._synchronizer, self._document
+        )
+        self._use(self._document[1])
         return before[-1]
 
     def _delete_outside(self, before: tuple[int, ...]) -> None:

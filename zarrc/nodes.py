@@ -320,7 +320,8 @@ def update_array(
     zarr_format: int,
     change: Callable[[ArrayMetadata], ArrayMetadata],
     synchronizer: Any = None,
-) -> ArrayMetadata:
+    known: tuple[bytes, ArrayMetadata] | None = None,
+) -> tuple[bytes, ArrayMetadata]:
     """Change an array's document under its lock, from what is stored now; ``.zattrs`` stays untouched.
 
     Parameters
@@ -333,11 +334,15 @@ def update_array(
         Returns the new metadata, given the stored ones.
     synchronizer : mapping of key to lock, optional
         Taken too.
+    known : tuple of bytes and ArrayMetadata, optional
+        What the call before returned: a document that is still the same is not decoded again.
 
     Returns
     -------
+    bytes
+        The document that was written.
     ArrayMetadata
-        What was written.
+        What it says.
 
     Raises
     ------
@@ -346,9 +351,12 @@ def update_array(
     """
     key = document_key(path, V3_KEY if zarr_format == 3 else ARRAY_KEY)
     with synchronizer[key] if synchronizer is not None else nullcontext(), lock(store, key):
-        meta = change(read_array(store, path, zarr_format))
-        store[key] = v3.encode(meta) if zarr_format == 3 else v2.encode_array(meta)
-    return meta
+        stored = _get(store, key)
+        same = known is not None and stored is not None and bytes(stored) == known[0]
+        meta = change(known[1] if same and known is not None else read_array(store, path, zarr_format))
+        document = v3.encode(meta) if zarr_format == 3 else v2.encode_array(meta)
+        store[key] = document
+    return document, meta
 
 
 def _documents(path: str, meta: Node) -> dict[str, bytes]:

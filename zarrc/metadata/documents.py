@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 import numpy as np
@@ -53,15 +54,56 @@ def dump(content: dict, indent: int, sort_keys: bool = False) -> bytes:
     ValueError
         A number is not finite and ``json_strict`` is set.
     """
-    text = json.dumps(
-        content,
-        indent=indent,
-        sort_keys=sort_keys,
-        separators=(",", ": "),
-        allow_nan=not config.get("json_strict", False),
-        default=_plain,
-    )
-    return text.encode("ascii")
+    strict = config.get("json_strict", False)
+    return _lay_out(content, "\n", " " * indent, sort_keys, strict).encode("ascii")
+
+
+def _lay_out(value: Any, line: str, indent: str, sort_keys: bool, strict: bool) -> str:
+    """Write a value as ``json.dumps`` lays it out with an indent, which it does several times as slowly.
+
+    Parameters
+    ----------
+    value : any
+    line : str
+        A line break and the indent of the line that the value begins in.
+    indent : str
+        How much deeper a level is.
+    sort_keys, strict : bool
+        As in `dump`.
+    """
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if value is None or kind is bool or kind is int:
+        return _CONSTANTS[value] if kind is not int else repr(value)
+    if isinstance(value, dict):
+        if not value:
+            return "{}"
+        deeper = line + indent
+        items = sorted(value.items()) if sort_keys else value.items()
+        parts = [f"{_key(k)}: {_lay_out(v, deeper, indent, sort_keys, strict)}" for k, v in items]
+        return "{" + deeper + ("," + deeper).join(parts) + line + "}"
+    if isinstance(value, (list, tuple)):
+        if not value:
+            return "[]"
+        deeper = line + indent
+        parts = [_lay_out(v, deeper, indent, sort_keys, strict) for v in value]
+        return "[" + deeper + ("," + deeper).join(parts) + line + "]"
+    if isinstance(value, (str, int, float)):
+        return json.dumps(value, allow_nan=not strict)
+    return _lay_out(_plain(value), line, indent, sort_keys, strict)
+
+
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
+def _key(key: object) -> str:
+    """Return the name of a member as JSON: numbers and constants become strings."""
+    if isinstance(key, str):
+        return encode_basestring_ascii(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return f'"{json.dumps(key)}"'
+    raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}")
 
 
 def _plain(value: object) -> Any:
