@@ -1,8 +1,11 @@
+from typing_extensions import disjoint_base, Self
+
 from .codec import Codec
 
 MAX_NBYTES: int
 
+@disjoint_base
 class LZ4(Codec):
-    def __init__(self, acceleration: int = 1) -> None: ...
+    def __new__(cls, acceleration: int = 1) -> Self: ...
 
 def version() -> str: ...
