@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import services
 
 import zarrc
 
@@ -88,5 +89,5 @@ def test_the_stub_names_what_the_package_has():
 
 
 def test_version():
-    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((services.ROOT / "pyproject.toml").read_text())["project"]
     assert zarrc.__version__ == project["version"]

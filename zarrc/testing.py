@@ -18,7 +18,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -571,9 +570,10 @@ def _only_for_stores(store: AnyStore) -> None:
 
 
 def _listdir(store: AnyStore, path: str | None = "") -> list[str]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Store of type .* has no `listdir`")
+    if hasattr(store, "listdir"):
         return base.listdir(store, path)
+    # base.listdir would warn, and which warnings are ignored is not a thread's own affair
+    return base._listdir_from_keys(store, path)
 
 
 def _fill(store: AnyStore, *keys: str) -> dict[str, bytes]:
