@@ -22,7 +22,6 @@ from .indexing import (
     plan_coordinates,
     plan_mask,
     plan_orthogonal,
-    plan_points,
     plan_selection,
     split_fields,
 )
@@ -519,10 +518,6 @@ class Array:
         """
         return self._get(plan_coordinates, selection, out, fields)
 
-    def get_point_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
-        """Return what ``vindex`` does: points by one index array for each axis, or a mask's true elements."""
-        return self._get(plan_points, selection, out, fields)
-
     def get_mask_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return the elements where a boolean array of the array's shape is true, in C order.
 
@@ -738,10 +733,6 @@ class Array:
         Parameters and errors are those of `set_basic_selection`.
         """
         self._set(plan_coordinates, selection, value, fields)
-
-    def set_point_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
-        """Store a value where `get_point_selection` reads."""
-        self._set(plan_points, selection, value, fields)
 
     def set_mask_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Store a value where `get_mask_selection` reads.

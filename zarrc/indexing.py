@@ -19,7 +19,7 @@ import numpy as np
 from .errors import BoundsCheckError, VindexInvalidSelectionError
 from .kernels.projection import Grid, Plan, project, project_basic
 
-# What a selection item may become: an integer, evenly spaced elements, or an index array.
+# What a selection means along one axis: an integer, evenly spaced elements, or positions.
 Elements = int | range | np.ndarray
 
 
@@ -35,20 +35,46 @@ def is_integer(item: Any) -> bool:
     return isinstance(item, int | np.integer) or (hasattr(item, "__index__") and not hasattr(item, "__len__"))
 
 
-def is_index_array(item: Any) -> bool:
-    """Say whether an item is an array of integers or booleans, or a list that NumPy would make one of."""
-    if isinstance(item, list | np.ndarray):
-        array = np.asarray(item)
-        return array.ndim > 0 and (array.dtype.kind in "iub" or (isinstance(item, list) and array.size == 0))
-    return hasattr(item, "__array__") and is_index_array(np.asarray(item))
+def as_item(item: Any) -> Any:
+    """Return an item as what it means.
 
-
-def as_index_array(item: Any) -> np.ndarray:
-    """Return an item for which `is_index_array` holds as an array of native integers or booleans."""
-    array = np.asarray(item)
-    if array.dtype.kind not in "iub":
-        array = array.astype(np.intp)
+    Returns
+    -------
+    int, slice, Ellipsis, ndarray or None
+        An array is of native integers or booleans, and not 0-d. None: NumPy does not take
+        such items either, or it is a newaxis or a scalar boolean.
+    """
+    if isinstance(item, slice) or item is Ellipsis:
+        return item
+    if is_integer(item):
+        return operator.index(item)
+    if isinstance(item, str | bytes) or item is None:
+        return None
+    array = _as_array(item)
+    if array is None or array.ndim == 0 or array.dtype.kind not in "iub":
+        return None
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _as_array(item: Any) -> np.ndarray | None:
+    if isinstance(item, range):
+        return np.arange(item.start, item.stop, item.step)
+    try:
+        array = np.asarray(item)
+    except ValueError:  # a list of lists of several lengths
+        return None
+    # an empty list is one of integers, but an empty array of floats is not
+    return array.astype(np.intp) if array.size == 0 and isinstance(item, list | tuple) else array
+
+
+def is_index_array(item: Any) -> bool:
+    """Say whether what `as_item` returned is an array of integers."""
+    return isinstance(item, np.ndarray) and item.dtype.kind != "b"
+
+
+def is_mask(item: Any) -> bool:
+    """Say whether what `as_item` returned is an array of booleans."""
+    return isinstance(item, np.ndarray) and item.dtype.kind == "b"
 
 
 def as_integer(item: Any, axis: int, length: int) -> int:
@@ -78,8 +104,24 @@ def check_mask(mask: np.ndarray, axis: int, shape: tuple[int, ...]) -> None:
 # --------------------------------------------------------------- whole tuples
 
 
-def expand(selection: Any, ndim: int) -> list[Any]:
-    """Return the items of a selection, slices put in for an Ellipsis and for axes that are left out.
+def as_items(selection: Any, kind: str) -> list[Any]:
+    """Return the items of a selection, each as `as_item` does.
+
+    Raises
+    ------
+    IndexError
+        One is not for selections of this kind; the message shows it.
+    """
+    given = selection if isinstance(selection, tuple) else (selection,)
+    items = [as_item(item) for item in given]
+    for item, what in zip(items, given, strict=True):
+        if item is None:
+            raise refuse(what, kind)
+    return items
+
+
+def expand(items: list[Any], ndim: int) -> list[Any]:
+    """Put slices in for an Ellipsis and for axes that are left out.
 
     A boolean array counts for as many axes as it has.
 
@@ -88,31 +130,45 @@ def expand(selection: Any, ndim: int) -> list[Any]:
     IndexError
         There are too many items, or more than one Ellipsis.
     """
-    items = list(selection) if isinstance(selection, tuple) else [selection]
     places = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(places) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    used = sum(axes_of(item) for item in items if item is not Ellipsis)
+    used = sum(item.ndim if is_mask(item) else 1 for item in items if item is not Ellipsis)
     if used > ndim:
         raise IndexError(f"too many indices for array: array is {ndim}-dimensional, but {used} were indexed")
     place = places[0] if places else len(items)
-    items[place : place + 1] = [slice(None)] * (ndim - used)
-    return items
+    return [*items[:place], *[slice(None)] * (ndim - used), *items[place + 1 :]]
 
 
-def axes_of(item: Any) -> int:
-    """Return how many axes of the array an item is for."""
-    if isinstance(item, list | np.ndarray) and np.asarray(item).dtype.kind == "b":
-        return np.asarray(item).ndim
-    return 1
+EXPECTED = {
+    "basic": "integer, slice, Ellipsis, integer array or Boolean array",
+    "orthogonal": "integer, slice, Ellipsis, integer array or Boolean array",
+    "block": "integer or slice with step=1",
+}
 
 
 def refuse(item: Any, kind: str) -> IndexError:
     """Return the error for an item that a kind of selection does not take."""
-    expected = "integer, slice, Ellipsis, integer array or Boolean array"
     return IndexError(
-        f"unsupported selection item for {kind} indexing; expected {expected}, got {type(item)}: {item!r}"
+        f"unsupported selection item for {kind} indexing; expected {EXPECTED[kind]}, got {type(item)}: {item!r}"
     )
+
+
+def broadcast_arrays(arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """Return views of index arrays that are broadcast together.
+
+    Raises
+    ------
+    IndexError
+        They cannot be.
+    """
+    try:
+        return np.broadcast_arrays(*arrays)
+    except ValueError:
+        shapes = " ".join(str(array.shape) for array in arrays)
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+        ) from None
 
 
 # ----------------------------------------------------------------------- z[...]
@@ -129,20 +185,16 @@ def plan_selection(selection: Any, grid: Grid) -> Plan:
     plan = project_basic(selection, grid)
     if plan is not None:
         return plan
-    if isinstance(selection, list) and not is_index_array(selection):
-        raise refuse(selection, "basic")
-    items = expand(selection, grid.ndim)
-    for item in items:
-        if not (isinstance(item, slice) or is_integer(item) or is_index_array(item)):
-            raise refuse(item, "basic")
-    arrays = [as_index_array(item) for item in items if is_index_array(item)]
+    given = as_items(selection, "basic")
+    items = expand(given, grid.ndim)
+    arrays = [item for item in items if isinstance(item, np.ndarray)]
     if not arrays:
-        return plan_basic(tuple(items), grid)
-    if len(arrays) == 1 and arrays[0].dtype.kind == "b" and arrays[0].ndim == grid.ndim:
+        return project_basic(tuple(given), grid)
+    if len(arrays) == 1 and is_mask(arrays[0]) and arrays[0].ndim == grid.ndim:
         return plan_mask(arrays[0], grid)
     if len(arrays) == 1 and arrays[0].ndim == 1:
-        return plan_orthogonal(selection, grid)
-    return _plan_as_numpy(selection, items, grid)
+        return plan_elements(_orthogonal_elements(items, grid.shape), grid)
+    return _plan_as_numpy(items, _are_adjacent(given), grid)
 
 
 def plan_basic(selection: Any, grid: Grid) -> Plan:
@@ -156,11 +208,11 @@ def plan_basic(selection: Any, grid: Grid) -> Plan:
     plan = project_basic(selection, grid)
     if plan is not None:
         return plan
-    items = expand(selection, grid.ndim)
+    items = as_items(selection, "basic")
     for item in items:
-        if not isinstance(item, slice) and not is_integer(item):
+        if isinstance(item, np.ndarray):
             raise refuse(item, "basic")
-    return project_basic(tuple(i if isinstance(i, slice) else operator.index(i) for i in items), grid)
+    return project_basic(tuple(items), grid)
 
 
 def basic_ranges(selection: Any, shape: tuple[int, ...]) -> list[int | range]:
@@ -171,70 +223,66 @@ def basic_ranges(selection: Any, shape: tuple[int, ...]) -> list[int | range]:
     >>> basic_ranges((3, slice(None, None, -2)), (5, 4, 2))
     [3, range(3, -1, -2), range(0, 2)]
     """
+    items = expand(as_items(selection, "basic"), len(shape))
+    for item in items:
+        if isinstance(item, np.ndarray):
+            raise refuse(item, "basic")
     return [
         range(n)[item] if isinstance(item, slice) else as_integer(item, axis, n)
-        for axis, (item, n) in enumerate(zip(expand(selection, len(shape)), shape, strict=True))
+        for axis, (item, n) in enumerate(zip(items, shape, strict=True))
     ]
 
 
-def _plan_as_numpy(selection: Any, items: list[Any], grid: Grid) -> Plan:
+def _plan_as_numpy(items: list[Any], are_adjacent: bool, grid: Grid) -> Plan:
     """Index arrays are broadcast together, integers among them; slices stay.
 
     The broadcast axes take the place of the first index when all of them stand side by
     side, and come first in the result otherwise.
     """
-    indices, ranges, numbers = _split_axes(items, grid)
-    try:
-        broadcast = np.broadcast_arrays(*indices.values()) if indices else []
-    except ValueError:
-        shapes = " ".join(str(array.shape) for array in indices.values())
-        raise IndexError(
-            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
-        ) from None
-    shape = broadcast[0].shape
-    place = min(numbers) if _are_adjacent(selection) else 0
-    before = sum(1 for axis in ranges if axis < place)
+    indices, ranges, first = _split_axes(items, grid)
+    arrays = broadcast_arrays(list(indices.values()))
+    shape = arrays[0].shape
+    before = sum(1 for axis in ranges if axis < first) if are_adjacent else 0
     out: list[int] = []
-    factors: list[Any] = [(tuple(indices), tuple(broadcast), before)]
+    factors: list[Any] = [(tuple(indices), tuple(arrays), before)]
     for n, (axis, elements) in enumerate(ranges.items()):
         factors.append((axis, elements, n if n < before else n + len(shape)))
         out.append(len(elements))
     return project(grid, factors, (*out[:before], *shape, *out[before:]))
 
 
-def _split_axes(items: list[Any], grid: Grid) -> tuple[dict[int, np.ndarray], dict[int, range], list[int]]:
-    """Return per axis the index arrays, per axis the ranges, and the axes where index arrays or integers begin."""
+def _split_axes(items: list[Any], grid: Grid) -> tuple[dict[int, np.ndarray], dict[int, range], int]:
+    """Return per axis the index arrays, per axis the ranges, and the first axis that has no range."""
     indices: dict[int, np.ndarray] = {}
     ranges: dict[int, range] = {}
-    begin = []
+    first = -1
     axis = 0
     for item in items:
         if isinstance(item, slice):
             ranges[axis] = range(grid.shape[axis])[item]
             axis += 1
             continue
-        begin.append(axis)
+        if first < 0:
+            first = axis
         for array in _index_arrays(item, axis, grid.shape):
             indices[axis] = array
             axis += 1
-    return indices, ranges, begin
+    return indices, ranges, first
 
 
 def _index_arrays(item: Any, axis: int, shape: tuple[int, ...]) -> Sequence[np.ndarray]:
-    if is_integer(item):
+    if isinstance(item, int):
         return (np.asarray(as_integer(item, axis, shape[axis])),)
-    array = as_index_array(item)
-    if array.dtype.kind != "b":
-        return (array,)
-    check_mask(array, axis, shape)
-    return array.nonzero()
+    if not is_mask(item):
+        return (item,)
+    check_mask(item, axis, shape)
+    return item.nonzero()
 
 
-def _are_adjacent(selection: Any) -> bool:
-    """Say whether all integers and index arrays stand side by side."""
-    items = selection if isinstance(selection, tuple) else (selection,)
+def _are_adjacent(items: list[Any]) -> bool:
+    """Say whether all integers and index arrays stand side by side; an Ellipsis parts them, even one of no axes."""
     kinds = "".join("-" if isinstance(item, slice) or item is Ellipsis else "x" for item in items)
-    return "x-" not in kinds.rstrip("-") or kinds.strip("-").count("-") == 0
+    return "-" not in kinds.strip("-")
 
 
 # -------------------------------------------------------------------- oindex
@@ -248,30 +296,29 @@ def orthogonal_elements(selection: Any, shape: tuple[int, ...]) -> list[Elements
     IndexError
         An item is none of integer, slice, 1-d array of integers or booleans, or does not fit.
     """
-    items = expand(selection, len(shape))
-    if len(items) != len(shape):
-        raise IndexError("Boolean arrays in an orthogonal selection must be 1-dimensional only")
+    return _orthogonal_elements(expand(as_items(selection, "orthogonal"), len(shape)), shape)
+
+
+def _orthogonal_elements(items: list[Any], shape: tuple[int, ...]) -> list[Elements]:
+    for item in items:
+        if isinstance(item, np.ndarray) and item.ndim != 1:
+            kind = "Boolean" if is_mask(item) else "integer"
+            raise IndexError(f"{kind} arrays in an orthogonal selection must be 1-dimensional only")
     return [_orthogonal_item(item, axis, n) for axis, (item, n) in enumerate(zip(items, shape, strict=True))]
 
 
 def _orthogonal_item(item: Any, axis: int, length: int) -> Elements:
     if isinstance(item, slice):
         return range(length)[item]
-    if is_integer(item):
+    if isinstance(item, int):
         return as_integer(item, axis, length)
-    if not is_index_array(item):
-        raise refuse(item, "orthogonal")
-    array = as_index_array(item)
-    if array.ndim != 1:
-        kind = "Boolean" if array.dtype.kind == "b" else "integer"
-        raise IndexError(f"{kind} arrays in an orthogonal selection must be 1-dimensional only")
-    if array.dtype.kind != "b":
-        return array
-    if len(array) != length:
+    if not is_mask(item):
+        return item
+    if len(item) != length:
         raise IndexError(
-            f"Boolean array has the wrong length for dimension; expected {length}, got {len(array)} for axis {axis}"
+            f"Boolean array has the wrong length for dimension; expected {length}, got {len(item)} for axis {axis}"
         )
-    return array.nonzero()[0]
+    return item.nonzero()[0]
 
 
 def plan_orthogonal(selection: Any, grid: Grid) -> Plan:
@@ -311,20 +358,16 @@ def plan_points(selection: Any, grid: Grid) -> Plan:
     IndexError
         A position is outside of its axis, or the arrays cannot be broadcast together.
     """
-    items = selection if isinstance(selection, tuple) else (selection,)
-    if len(items) == 1 and is_index_array(items[0]) and as_index_array(items[0]).dtype.kind == "b":
-        if as_index_array(items[0]).shape == grid.shape:
-            return plan_mask(items[0], grid)
-    elif len(items) == grid.ndim and all(is_integer(i) or _is_integer_array(i) for i in items):
-        return plan_coordinates(items, grid)
-    raise VindexInvalidSelectionError(
-        "unsupported selection type for vectorized indexing; only coordinate selection (tuple of integer "
-        f"arrays, one per axis) and mask selection (single Boolean array) are supported; got {selection!r}"
-    )
-
-
-def _is_integer_array(item: Any) -> bool:
-    return is_index_array(item) and as_index_array(item).dtype.kind != "b"
+    items = [as_item(item) for item in (selection if isinstance(selection, tuple) else (selection,))]
+    if len(items) == 1 and is_mask(items[0]) and items[0].shape == grid.shape:
+        return plan_mask(items[0], grid)
+    if not _are_coordinates(items, grid):
+        raise VindexInvalidSelectionError(
+            "unsupported selection type for vectorized indexing; only coordinate selection (tuple of integer "
+            f"arrays, one for each of {grid.ndim} axes) and mask selection (single Boolean array of shape "
+            f"{grid.shape}) are supported; got {selection!r}"
+        )
+    return _plan_coordinates(items, grid)
 
 
 def plan_coordinates(selection: Any, grid: Grid) -> Plan:
@@ -335,24 +378,23 @@ def plan_coordinates(selection: Any, grid: Grid) -> Plan:
     IndexError
         There is not one array per axis, a position is outside, or they cannot be broadcast together.
     """
-    items = selection if isinstance(selection, tuple) else (selection,)
-    if grid.ndim == 1 and len(items) != 1:
-        items = (selection,)
-    if len(items) != grid.ndim or not all(is_integer(i) or _is_integer_array(i) for i in items):
+    items = [as_item(item) for item in (selection if isinstance(selection, tuple) else (selection,))]
+    if not _are_coordinates(items, grid):
         raise IndexError(
             "invalid coordinate selection; expected one integer (coordinate) array per dimension of the "
-            f"target array, got {selection!r}"
+            f"target array, which has {grid.ndim}, got {selection!r}"
         )
+    return _plan_coordinates(items, grid)
+
+
+def _are_coordinates(items: list[Any], grid: Grid) -> bool:
+    return len(items) == grid.ndim and all(isinstance(item, int) or is_index_array(item) for item in items)
+
+
+def _plan_coordinates(items: list[Any], grid: Grid) -> Plan:
     if not items:
         return project_basic((), grid)
-    arrays = [np.atleast_1d(np.asarray(i) if is_integer(i) else as_index_array(i)) for i in items]
-    try:
-        arrays = list(np.broadcast_arrays(*arrays))
-    except ValueError:
-        shapes = " ".join(str(array.shape) for array in arrays)
-        raise IndexError(
-            f"shape mismatch: coordinate arrays could not be broadcast together with shapes {shapes}"
-        ) from None
+    arrays = broadcast_arrays([np.atleast_1d(item) for item in items])
     return project(grid, [(tuple(range(grid.ndim)), tuple(arrays), 0)], arrays[0].shape)
 
 
@@ -364,13 +406,11 @@ def plan_mask(selection: Any, grid: Grid) -> Plan:
     IndexError
         It is no such array.
     """
-    if isinstance(selection, tuple) and len(selection) == 1:
-        selection = selection[0]
-    mask = np.asarray(selection)
-    if mask.dtype.kind != "b" or mask.ndim != grid.ndim or not mask.ndim:
+    mask = as_item(selection[0] if isinstance(selection, tuple) and len(selection) == 1 else selection)
+    if not is_mask(mask) or mask.ndim != grid.ndim:
         raise IndexError(
             "invalid mask selection; expected one Boolean (mask) array with the same shape as the target array, "
-            f"got {selection!r}"
+            f"{grid.shape}, got {selection!r}"
         )
     check_mask(mask, 0, grid.shape)
     return project(grid, [(tuple(range(grid.ndim)), np.ascontiguousarray(mask), 0)], (0,))
@@ -392,20 +432,19 @@ def block_slices(selection: Any, grid: Grid) -> tuple[slice, ...]:
     IndexError
         An item is something else, or outside of the grid.
     """
-    items = expand(selection, grid.ndim)
+    items = expand(as_items(selection, "block"), grid.ndim)
     return tuple(_block_slice(item, axis, grid) for axis, item in enumerate(items))
 
 
 def _block_slice(item: Any, axis: int, grid: Grid) -> slice:
     length, n = grid.chunk_shape[axis], grid.chunks_per_axis[axis]
-    if is_integer(item):
-        first = as_integer(item, axis, n)
+    if isinstance(item, int):
+        if not -n <= item < n:
+            raise BoundsCheckError(f"block {item} is out of bounds for axis {axis} with {n} blocks")
+        first = item + n if item < 0 else item
         return slice(first * length, (first + 1) * length)
     if not isinstance(item, slice) or item.step not in (None, 1):
-        raise IndexError(
-            "unsupported selection item for block indexing; expected integer or slice with step=1, "
-            f"got {type(item)}: {item!r}"
-        )
+        raise refuse(item, "block")
     first, stop, _ = item.indices(n)
     if item.start is not None and first >= n > 0:
         raise BoundsCheckError(f"block {item.start} is out of bounds for axis {axis} with {n} blocks")

@@ -110,24 +110,29 @@ def read(pipeline: Pipeline, plan: Plan, out: Any = None, fortran: bool = False,
         return np.asfortranarray(pipeline.read(plan, None, threads, False, contexts))
     target = as_target(out, plan, pipeline.dtype)
     pipeline.read(plan, target, threads, contexts=contexts)
-    if target is not out and not np.may_share_memory(target, np.asarray(out)):
+    if not isinstance(out, np.ndarray) or not np.may_share_memory(target, out):
         out[...] = target
     return out
 
 
 def as_target(out: Any, plan: Plan, dtype: np.dtype) -> np.ndarray:
     """Return the memory that a result of a plan is written to on its way to `out`: its own, where it fits."""
-    if not hasattr(out, "shape") or not hasattr(out, "dtype"):
-        raise TypeError(f"out must be an array, not {type(out).__name__}")
-    if tuple(out.shape) != plan.shape:
-        raise ValueError(f"out has the shape {tuple(out.shape)}, and the selection {plan.shape}")
+    check_out(out, plan.shape)
     if not isinstance(out, np.ndarray):
         return np.empty(plan.shape, dtype)
     if not out.flags.writeable:
         raise ValueError("out is read-only")
-    if out.dtype == dtype and (out.flags.c_contiguous or not plan.needs_contiguous):
+    if out.dtype == dtype and plan.takes(out):
         return out.view(np.ndarray)
     return np.empty(plan.shape, dtype)
+
+
+def check_out(out: Any, shape: tuple[int, ...]) -> None:
+    """Raise an error unless `out` is an array of that shape."""
+    if not hasattr(out, "shape") or not hasattr(out, "dtype"):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out has the shape {tuple(out.shape)}, and the selection {shape}")
 
 
 def write(pipeline: Pipeline, plan: Plan, value: Any) -> None:
@@ -141,7 +146,7 @@ def write(pipeline: Pipeline, plan: Plan, value: Any) -> None:
         Naming the array, the chunk's key and the codec.
     """
     values = broadcast(as_values(value, pipeline.dtype), plan.shape)
-    if plan.needs_contiguous:
+    if not plan.takes(values):
         values = np.ascontiguousarray(values)
     pipeline.write(plan, values, n_threads() if plan.n_chunks > 1 else 1)
 
@@ -182,9 +187,11 @@ def broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def read_fields(pipeline: Pipeline, plan: Plan, fields: Any, out: Any = None, fortran: bool = False) -> Any:
     """Return some fields of what a plan wants: one by its name, several packed in the order of their names."""
     if isinstance(fields, str):
+        found = read(pipeline.of_fields([fields]), plan, None, fortran)[fields]
         if out is None:
-            return read(pipeline.of_fields([fields]), plan, None, fortran)[fields]
-        out[...] = read(pipeline.of_fields([fields]), plan)[fields]
+            return found
+        check_out(out, np.shape(found))
+        out[...] = found
         return out
     return read(pipeline.of_fields(list(fields)), plan, out, fortran)
 

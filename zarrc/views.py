@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .indexing import Elements, orthogonal_elements, plan_elements, split_fields
+from .errors import BoundsCheckError
+from .indexing import Elements, orthogonal_elements, plan_elements, plan_points, split_fields
 
 if TYPE_CHECKING:
     from .core import Array
@@ -35,11 +36,11 @@ class VIndex:
 
     def __getitem__(self, selection: Any) -> Any:
         selection, fields = split_fields(selection, self.array.dtype.names)
-        return self.array.get_point_selection(selection, fields=fields)
+        return self.array._get(plan_points, selection, None, fields)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         selection, fields = split_fields(selection, self.array.dtype.names)
-        self.array.set_point_selection(selection, value, fields=fields)
+        self.array._set(plan_points, selection, value, fields)
 
 
 class BlockIndex:
@@ -119,11 +120,8 @@ class LazyView:
 
     def _select(self, selection: Any) -> list[Elements]:
         """Return the elements of the array that a selection of the view means."""
-        chosen = iter(orthogonal_elements(selection, self.shape))
-        return [
-            what if isinstance(what, int) else compose(what, next(chosen), axis)
-            for axis, what in enumerate(self._elements)
-        ]
+        chosen = enumerate(orthogonal_elements(selection, self.shape))
+        return [what if isinstance(what, int) else compose(what, *next(chosen)[::-1]) for what in self._elements]
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} {self.shape} {self.dtype} of {self.array!r}>"
@@ -152,18 +150,37 @@ def whole_view(array: Array) -> LazyView:
 def compose(outer: range | np.ndarray, inner: Elements, axis: int) -> Elements:
     """Return the elements that `inner` selects of `outer`.
 
+    Raises
+    ------
+    BoundsCheckError
+        A position is outside; `axis` is what the message calls it.
+
+    Examples
+    --------
     >>> compose(range(10, 20, 2), range(1, 3), 0)
     range(12, 16, 2)
     """
     if isinstance(inner, int):
         return int(outer[inner])
     if isinstance(inner, range):
-        start, stop = inner.start, inner.stop
-        return outer[slice(start, None if stop < 0 else stop, inner.step)]
-    inner = np.where(inner < 0, inner + len(outer), inner)
-    if inner.size and not (0 <= inner.min() and inner.max() < len(outer)):
-        bad = inner[(inner < 0) | (inner >= len(outer))][0]
-        raise IndexError(f"index {bad} is out of bounds for axis {axis} with size {len(outer)}")
-    if isinstance(outer, range):
-        return outer.start + inner * outer.step
-    return outer[inner]
+        if not inner:
+            return range(0)
+        return outer[slice(inner.start, inner.stop if inner.stop >= 0 else None, inner.step)]
+    positions = as_positions(inner, len(outer), axis)
+    return outer.start + positions * outer.step if isinstance(outer, range) else outer[positions]
+
+
+def as_positions(array: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """Return an index array as positions counted from the beginning, as an int64 array of their own.
+
+    Raises
+    ------
+    BoundsCheckError
+        One is outside of an axis of that length.
+    """
+    if array.size and not (-length <= int(array.min()) and int(array.max()) < length):
+        bad = next(at for at in array.flat if not -length <= at < length)
+        raise BoundsCheckError(f"index {bad} is out of bounds for axis {axis} with size {length}")
+    positions = array.astype(np.int64)
+    positions[positions < 0] += length
+    return positions

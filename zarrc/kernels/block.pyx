@@ -100,21 +100,24 @@ cdef void lay_out_list(
     cdef index_t coords[MAX_DIMS]
     cdef index_t strides[MAX_DIMS]
     cdef Axis* axis = &out.axes[out.n]
-    cdef index_t k
+    cdef index_t k, unit
     cdef int a
     list_strides(t, found, block, coords, strides)
+    out.pitch[out.n] = 0
+    unit = strides[0]
+    for a in range(found.n_axes):
+        out.pitch[out.n] = max(out.pitch[out.n], strides[a])
+        unit = min(unit, strides[a])
+    for a in range(found.n_axes):       # a chunk's strides are multiples of each other
+        strides[a] = strides[a] // unit
     chunk_offsets(found, row.start + first, n, coords, strides, room)
-    axis[0] = Axis(n, 1, t.user_strides[i], room, NULL)
+    axis[0] = Axis(n, unit, t.user_strides[i], room, NULL)
     if found.order == NULL:
         out.user += (row.start + first) * t.user_strides[i]
     else:
         for k in range(n):
             room[n + k] = found.order[row.start + first + k]
         axis.dst_offsets = room + n
-    out.pitch[out.n] = 0
-    for a in range(found.n_axes):
-        if strides[a] > out.pitch[out.n]:
-            out.pitch[out.n] = strides[a]
 
 
 cdef void lay_out_range(const Transfer* t, const Block* block, int i, Layout* out) noexcept nogil:

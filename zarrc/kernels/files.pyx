@@ -1,8 +1,13 @@
-"""Chunk files: read whole or in part, replaced as a whole, with the GIL released."""
+"""Chunk files: read whole or in part, replaced as a whole, with the GIL released.
+
+A file is written without a name where the system can (Linux's ``O_TMPFILE``) and then linked
+to its own; a killed writer leaves nothing. Where there is a file of that name already, or
+no such thing, it gets a temporary name in the same folder and is renamed.
+"""
 
 import os
 
-from libc.errno cimport EEXIST, EINTR, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, errno
+from libc.errno cimport EEXIST, EINTR, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, errno
 from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strlen, strrchr
@@ -21,15 +26,47 @@ cdef extern from "stdio.h" nogil:
 
 cdef extern from *:
     """
+    #include <cerrno>
+    #include <cstdio>
+    #include <fcntl.h>
+    #include <unistd.h>
+    // A file without a name in a folder; -1 where the system or the file system has no such thing.
+    static int zarrc_open_nameless(const char* folder) {
+    #ifdef O_TMPFILE
+        return open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    #else
+        errno = EOPNOTSUPP;
+        return -1;
+    #endif
+    }
+    // Give it a name that is free; an errno or 0. Older kernels ask for a privilege, but not by way of /proc.
+    static int zarrc_name(int fd, const char* path) {
+    #ifdef O_TMPFILE
+        if (linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0) return 0;
+        if (errno == EEXIST) return errno;
+        char link[64];
+        std::snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+    #else
+        return EOPNOTSUPP;
+    #endif
+    }
+    """
+    int zarrc_open_nameless(const char* folder) nogil
+    int zarrc_name(int fd, const char* path) nogil
+
+cdef extern from *:
+    """
     #include <atomic>
     static std::atomic<uint64_t> zarrc_temporaries{0};
     static uint64_t zarrc_next_temporary(void) { return zarrc_temporaries.fetch_add(1); }
     """
     uint64_t zarrc_next_temporary() nogil
 
-# Temporary files are named ".zarrc-<process>-<nonce>-<count>": `storage.local` hides
+# Temporary files are named ".zarrc-<nonce><process>-<count>": `storage.local` hides
 # names that begin so. The nonce tells apart processes of one number on two machines.
-cdef uint64_t nonce = int.from_bytes(os.urandom(8), "little")
+# Short names are worth it: the kernel hashes them for every file.
+cdef uint64_t nonce = int.from_bytes(os.urandom(4), "little")
 
 cdef enum:
     FIRST_READ = 1 << 16    # bytes asked for when nothing is known about a file's size
@@ -159,8 +196,8 @@ cdef int name_temporary(char* out, const char* path, size_t folder) noexcept nog
         return ENAMETOOLONG
     memcpy(out, path, folder)
     n = snprintf(
-        out + folder, 80, ".zarrc-%d-%016llx-%llx",
-        <int> getpid(), <unsigned long long> nonce, <unsigned long long> zarrc_next_temporary(),
+        out + folder, 80, ".zarrc-%llx%x-%llx",
+        <unsigned long long> nonce, <unsigned> getpid(), <unsigned long long> zarrc_next_temporary(),
     )
     return 0 if 0 < n < 80 else ENAMETOOLONG
 
@@ -215,24 +252,83 @@ cdef int sync_folder(char* path, size_t folder) noexcept nogil:
     return code
 
 
-cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, int* code) noexcept nogil:
+cdef int open_nameless(char* path, size_t folder) noexcept nogil:
+    """Open a file without a name in the folder of `path`, making folders as needed; -1 where that cannot be."""
+    cdef char kept
+    cdef int fd
+    if folder == 0:
+        return -1
+    kept = path[folder]
+    path[folder] = 0
+    fd = zarrc_open_nameless(path)
+    path[folder] = kept
+    if fd < 0 and errno == ENOENT and make_parents(path) == 0:
+        path[folder] = 0
+        fd = zarrc_open_nameless(path)
+        path[folder] = kept
+    return fd
+
+
+cdef int fill_file(int fd, const char* data, size_t nbytes, bint fsync) noexcept nogil:
+    """Write everything; return an errno or 0."""
+    cdef int code = write_all(fd, data, nbytes)
+    if code == 0 and fsync and fsync_fd(fd) != 0:
+        code = errno
+    return code
+
+
+cdef int name_over(int fd, char* path, size_t folder) noexcept nogil:
+    """Give a file without a name that of one that is there, which it replaces; return an errno or 0."""
     cdef char temporary[PATH_CAPACITY]
+    cdef int code = name_temporary(temporary, path, folder)
+    if code == 0:
+        code = zarrc_name(fd, temporary)
+    if code == 0 and rename(temporary, path) != 0:
+        code = errno
+        unlink(temporary)
+    return code
+
+
+cdef int write_nameless(int fd, char* path, size_t folder, const char* data, size_t nbytes, bint fsync) noexcept nogil:
+    """Fill a file without a name and give it one; closes it; returns an errno or 0."""
+    cdef int code = fill_file(fd, data, nbytes, fsync)
+    if code == 0:
+        code = zarrc_name(fd, path)
+        if code == EEXIST:
+            code = name_over(fd, path, folder)
+    if close(fd) != 0 and code == 0:
+        code = errno
+    return code
+
+
+cdef int write_renamed(char* path, size_t folder, const char* data, size_t nbytes, bint fsync) noexcept nogil:
+    """Write a file of a temporary name and rename it; return an errno or 0."""
+    cdef char temporary[PATH_CAPACITY]
+    cdef int code = 0
+    cdef int fd = open_temporary(temporary, path, folder, &code)
+    if fd < 0:
+        return code
+    code = fill_file(fd, data, nbytes, fsync)
+    if close(fd) != 0 and code == 0:
+        code = errno
+    if code == 0 and rename(temporary, path) != 0:
+        code = errno
+    if code != 0:
+        unlink(temporary)
+    return code
+
+
+cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, int* code) noexcept nogil:
     cdef char* slash = strrchr(path, c"/")
     cdef size_t folder = slash - path + 1 if slash != NULL else 0
-    cdef int fd = open_temporary(temporary, path, folder, code)
+    cdef int fd = open_nameless(path, folder)
+    if fd >= 0:
+        code[0] = write_nameless(fd, path, folder, data, nbytes, fsync)
+        if code[0] == ENOENT or code[0] == EOPNOTSUPP:      # no /proc, or a file system that cannot link
+            fd = -1
     if fd < 0:
-        return SYSTEM
-    code[0] = write_all(fd, data, nbytes)
-    if code[0] == 0 and fsync and fsync_fd(fd) != 0:
-        code[0] = errno
-    if close(fd) != 0 and code[0] == 0:
-        code[0] = errno
-    if code[0] == 0 and rename(temporary, path) != 0:
-        code[0] = errno
-    if code[0] != 0:
-        unlink(temporary)
-        return SYSTEM
-    if fsync:
+        code[0] = write_renamed(path, folder, data, nbytes, fsync)
+    if code[0] == 0 and fsync:
         code[0] = sync_folder(path, folder)
     return OK if code[0] == 0 else SYSTEM
 

@@ -17,6 +17,7 @@
 namespace zarrc {
 
 constexpr int MOST_DIMS = 64;
+constexpr int64_t RANK_EVERY = 256;     // an index of a 32nd of a mask's size, and so many bytes to count at most
 
 // The positions along one axis, negative ones counted from the end.
 struct Positions {
@@ -39,7 +40,7 @@ struct List {
     uint32_t* order;        // the entries chunk by chunk; null: they come so
     bool increasing;        // one axis, each position beyond the one before
     const uint8_t* mask;    // not positions but a C-contiguous array of booleans over all axes
-    int64_t* ranks;         // for each line and chunk along the last axis: true elements before
+    int64_t* ranks;         // true elements before each RANK_EVERY-th of the mask
 };
 
 // Call f(offset, count) for each run of entries along the last dimension, with the byte offset of its first.
@@ -263,49 +264,60 @@ static inline int64_t count_true(const uint8_t* mask, int64_t n) {
     return total;
 }
 
-// Count a mask's true elements by chunk, and rank the pieces of its lines.
+// Write the ranks of a mask; return how many elements are true.
+static inline int64_t rank_mask(const uint8_t* mask, int64_t n, int64_t* ranks) {
+    int64_t rank = 0;
+    for (int64_t i = 0; i < n; i += RANK_EVERY) {
+        *ranks++ = rank;
+        rank += count_true(mask + i, std::min(RANK_EVERY, n - i));
+    }
+    return rank;
+}
+
+// How many elements of a mask are true before one of them.
+static inline int64_t rank_at(const List& list, int64_t at) {
+    const int64_t known = at / RANK_EVERY;
+    return list.ranks[known] + count_true(list.mask + known * RANK_EVERY, at - known * RANK_EVERY);
+}
+
+// Add a mask's true elements to the counts of the chunks that they lie in.
+static inline void count_by_chunk(const List& list, int64_t lines, int64_t* counts) {
+    const int last = list.n_axes - 1;
+    const Positions& p = list.axes[last];
+    const uint8_t* mask = list.mask;
+    int64_t at[MOST_DIMS] = {0};
+    for (int64_t line = 0; line < lines; ++line) {
+        int64_t chunk = 0;
+        for (int a = 0; a < last; ++a) chunk = chunk * list.axes[a].n_chunks + at[a] / list.axes[a].chunk;
+        chunk *= p.n_chunks;
+        for (int64_t begin = 0; begin < p.length; begin += p.chunk, ++chunk)
+            counts[chunk] += count_true(mask + begin, std::min(p.chunk, p.length - begin));
+        mask += p.length;
+        for (int a = last - 1; a >= 0 && ++at[a] == list.axes[a].length; --a) at[a] = 0;
+    }
+}
+
+// Count a mask's true elements by chunk, and rank them.
 static inline Groups group_mask(List* list) {
     Groups found = {nullptr, 0, -1, 0, false};
     const int last = list->n_axes - 1;
-    const Positions& p = list->axes[last];
     int64_t lines = 1, n_chunks = 1;
     for (int a = 0; a <= last; ++a) {
         if (a < last) lines *= list->axes[a].length;
         n_chunks *= list->axes[a].n_chunks;
     }
+    const int64_t size = lines * list->axes[last].length;
     int64_t* counts = (int64_t*) std::calloc(n_chunks ? n_chunks : 1, sizeof(int64_t));
-    list->ranks = (int64_t*) std::malloc((lines * p.n_chunks + 1) * sizeof(int64_t));
-    if (!counts || !list->ranks) {
-        std::free(counts);
-        found.no_memory = true;
-        return found;
+    list->ranks = (int64_t*) std::malloc((size / RANK_EVERY + 1) * sizeof(int64_t));
+    if (counts && list->ranks) {
+        list->n = rank_mask(list->mask, size, list->ranks);
+        if (list->n) count_by_chunk(*list, lines, counts);
+        for (int64_t c = 0; c < n_chunks; ++c) found.n += counts[c] > 0;
+        found.rows = (Group*) std::malloc((found.n ? found.n : 1) * sizeof(Group));
     }
-    int64_t at[MOST_DIMS] = {0}, rank = 0;
-    const uint8_t* mask = list->mask;
-    for (int64_t line = 0; line < lines; ++line) {
-        int64_t chunk = 0;
-        for (int a = 0; a < last; ++a) chunk = chunk * list->axes[a].n_chunks + at[a] / list->axes[a].chunk;
-        chunk *= p.n_chunks;
-        for (int64_t j = 0; j < p.n_chunks; ++j) {
-            const int64_t begin = j * p.chunk, left = p.length - begin;
-            const int64_t n = count_true(mask + begin, left < p.chunk ? left : p.chunk);
-            list->ranks[line * p.n_chunks + j] = rank;
-            counts[chunk + j] += n;
-            rank += n;
-        }
-        mask += p.length;
-        for (int a = last - 1; a >= 0 && ++at[a] == list->axes[a].length; --a) at[a] = 0;
-    }
-    list->n = rank;
-    for (int64_t c = 0; c < n_chunks; ++c) found.n += counts[c] > 0;
-    found.rows = (Group*) std::malloc((found.n ? found.n : 1) * sizeof(Group));
-    if (!found.rows) {
-        std::free(counts);
-        found.no_memory = true;
-        return found;
-    }
+    found.no_memory = !found.rows;
     Group* row = found.rows;
-    for (int64_t c = 0; c < n_chunks; ++c)
+    for (int64_t c = 0; row && c < n_chunks; ++c)
         if (counts[c]) *row++ = {c, 0, counts[c]};
     std::free(counts);
     return found;
@@ -327,8 +339,9 @@ static void for_masked(const List& list, const int64_t* coords, const int64_t* s
             line = line * list.axes[a].length + at[a];
             offset += (at[a] - begin[a]) * strides[a];
         }
-        int64_t rank = list.ranks[line * p.n_chunks + coords[last]];
-        const uint8_t* mask = list.mask + line * p.length + begin[last];
+        const int64_t first = line * p.length + begin[last];
+        int64_t rank = rank_at(list, first);
+        const uint8_t* mask = list.mask + first;
         const int64_t n = end[last] - begin[last];
         for (int64_t i = 0; i < n;) {
             uint64_t eight;

@@ -61,7 +61,9 @@ cdef class Plan:
     cdef readonly tuple shape       # of the result
     cdef readonly bint is_scalar    # NumPy gives a scalar and not an array
     cdef readonly index_t n_chunks
-    cdef readonly bint needs_contiguous     # of the user's memory: a list fills several axes of the result
+    cdef readonly bint needs_contiguous     # a list fills several axes of the result: [spread_start, spread_stop)
+    cdef int spread_start
+    cdef int spread_stop
     cdef int n_factors
     cdef Factor* factors
     cdef list kept                  # index arrays that lists point into

@@ -108,7 +108,7 @@ cdef class Plan:
     n_chunks : int
         Number of chunks touched.
     needs_contiguous : bool
-        The user's memory must be C-contiguous, as a list fills several axes of it.
+        A list fills several axes of the result, and goes through them as through one: see `takes`.
     """
 
     def __cinit__(self, Grid grid not None):
@@ -173,6 +173,19 @@ cdef class Plan:
         for i in range(self.n_factors):
             if self.factors[i].list != NULL:
                 return False
+        return True
+
+    def takes(self, memory):
+        """Whether a list that fills several axes of the result finds them evenly spaced in an ndarray."""
+        cdef Py_ssize_t expected = -1
+        if not self.needs_contiguous:
+            return True
+        for d in range(self.spread_stop - 1, self.spread_start - 1, -1):
+            if memory.shape[d] == 1:
+                continue
+            if expected >= 0 and memory.strides[d] != expected:
+                return False
+            expected = memory.strides[d] * memory.shape[d]
         return True
 
     def part(self, region):
@@ -479,8 +492,19 @@ def project(Grid grid not None, factors, tuple shape, bint is_scalar=False):
             span = Range(what.start, what.step, len(what), False)
         else:
             span = Range(what, 1, 1, True)
+        check_range(grid, axes, &span)
         set_range(plan, i, axes, &span, out_axis)
     return plan
+
+
+cdef int check_range(Grid grid, int axis, const Range* span) except -1:
+    """Raise an error when elements are outside of their axis, as of an array that has shrunk."""
+    cdef index_t last = span.start + (span.count - 1) * span.step
+    if span.count:
+        for at in (span.start, last):
+            if at < 0 or at >= grid.extents[axis]:
+                raise BoundsCheckError(f"index {at} is out of bounds for axis {axis} with size {grid.extents[axis]}")
+    return 0
 
 
 cdef List* make_list(Plan plan, int factor, tuple axes) except NULL:
@@ -512,8 +536,11 @@ cdef int add_positions(Plan plan, int factor, tuple axes, tuple arrays, int out_
     cdef Groups groups
     cdef int a, d
     shape = arrays[0].shape
-    plan.factors[factor].out_axis = out_axis + len(shape) - 1 if shape else -1
-    plan.needs_contiguous = plan.needs_contiguous or len(shape) > 1
+    plan.factors[factor].out_axis = out_axis + last_long(shape) if shape else -1
+    if len(shape) > 1:
+        plan.needs_contiguous = True
+        plan.spread_start = out_axis
+        plan.spread_stop = out_axis + len(shape)
     strides = [array.strides for array in arrays]
     dims, strides = merge_dims(shape, strides)
     found.n_dims = len(dims)
@@ -554,12 +581,25 @@ cdef int add_mask(Plan plan, int factor, tuple axes, mask, int out_axis) except 
     return 0
 
 
+cdef index_t inside_all(Grid grid, const List* found, index_t chunk) noexcept:
+    """How many elements of a chunk, by its number along the axes of a list, lie inside the array."""
+    cdef const Positions* p
+    cdef index_t n = 1
+    cdef int a
+    for a in range(found.n_axes - 1, -1, -1):
+        p = &found.axes[a]
+        n *= inside(grid, p.axis, chunk % p.n_chunks)
+        chunk = chunk // p.n_chunks
+    return n
+
+
 cdef int take_groups(Plan plan, int factor, Groups* groups) except -1:
     """Make groups the rows of a factor."""
     cdef Factor* f = &plan.factors[factor]
     cdef Row* rows
     cdef Group* g
     cdef index_t r
+    cdef bint is_unique = f.list.increasing or f.list.mask != NULL
     cdef bint whole
     if groups.no_memory:
         raise MemoryError
@@ -569,11 +609,20 @@ cdef int take_groups(Plan plan, int factor, Groups* groups) except -1:
         plan.n_chunks *= groups.n
         for r in range(groups.n):
             g = &groups.rows[r]
-            # increasing positions that are as many as there are: all of them
-            whole = f.list.increasing and g.count == inside(plan.grid, f.axis, g.chunk)
+            # as many elements as there are, and none twice: all of them
+            whole = is_unique and g.count == inside_all(plan.grid, f.list, g.chunk)
             rows[r] = Row(g.chunk, g.start, 1, g.count, g.start, whole)
     finally:
         free(groups.rows)
+    return 0
+
+
+cdef int last_long(tuple shape):
+    """The last axis of a list that is longer than 1: what strides of other axes are does not matter."""
+    cdef int d
+    for d in range(len(shape) - 1, 0, -1):
+        if shape[d] != 1:
+            return d
     return 0
 
 
