@@ -13,7 +13,7 @@ from .types cimport Status, index_t, reserve, OK
 
 cdef enum:
     CALL_NBYTES = 4096          # a call costs about as much as so many bytes more
-    PIECE_NBYTES = 1 << 18      # a piece small enough to stay in cache
+    PIECE_NBYTES = 1 << 17      # a piece small enough to stay in cache
 
 ctypedef struct Reads:
     int level
