@@ -680,10 +680,16 @@ class Array:
         if fields is not None:
             check_fields(fields, self.dtype.names)
             transfer.write_fields(self._pipeline, plan, fields, value)
+        elif self._holds(value):    # all is read before any is written
+            transfer.write(self._pipeline, plan, value[...])
         elif plan.is_even and transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
             transfer.write_blocks(self._pipeline, plan, value)
         else:
             transfer.write(self._pipeline, plan, value)
+
+    def _holds(self, value: Any) -> bool:
+        """Say whether a value is this array itself, though it may be another object."""
+        return isinstance(value, Array) and self._path == value._path and self.chunk_store == value.chunk_store
 
     def set_basic_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Store a value where integers, slices and an Ellipsis select.

@@ -120,8 +120,12 @@ class LazyView:
 
     def _select(self, selection: Any) -> list[Elements]:
         """Return the elements of the array that a selection of the view means."""
-        chosen = enumerate(orthogonal_elements(selection, self.shape))
-        return [what if isinstance(what, int) else compose(what, *next(chosen)[::-1]) for what in self._elements]
+        chosen = orthogonal_elements(selection, self.shape)
+        found = list(self._elements)
+        mine = [axis for axis, what in enumerate(found) if not isinstance(what, int)]
+        for n, (axis, inner) in enumerate(zip(mine, chosen, strict=True)):
+            found[axis] = compose(found[axis], inner, n)
+        return found
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} {self.shape} {self.dtype} of {self.array!r}>"
@@ -147,7 +151,7 @@ def whole_view(array: Array) -> LazyView:
     return LazyView(array, [range(n) for n in array.shape])
 
 
-def compose(outer: range | np.ndarray, inner: Elements, axis: int) -> Elements:
+def compose(outer: Any, inner: Elements, axis: int) -> Elements:
     """Return the elements that `inner` selects of `outer`.
 
     Raises
