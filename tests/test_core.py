@@ -133,7 +133,9 @@ class TestAgainstNumPy:
     def test_wrong_selections_are_wrong_for_numpy_too(self, shape_and_chunks, data):
         shape, chunks = shape_and_chunks
         z, a = zarrc.zeros(shape, chunks=chunks, store={}), np.zeros(shape)
-        too_far = [(*[0] * i, n + data.draw(st.integers(0, 3))) for i, n in enumerate(shape) if all(shape[:i])]
+        too_far = [
+            (*[0] * i, n + data.draw(st.integers(0, 3))) for i, n in enumerate(shape) if all(shape[:i])
+        ]
         too_near = [(*[0] * i, -n - 1) for i, n in enumerate(shape) if all(shape[:i])]
         for selection in [*too_far, *too_near, (0,) * (len(shape) + 1), (Ellipsis, Ellipsis), 2**80]:
             with pytest.raises(IndexError):
@@ -171,7 +173,9 @@ class TestAgainstNumPy:
         z = zarrc.zeros((3, 4), chunks=2)
         with pytest.raises(BoundsCheckError, match="index 4 is out of bounds for axis 1 with size 4"):
             z[0, 4]
-        with pytest.raises(IndexError, match="too many indices for array: array is 2-dimensional, but 3 were"):
+        with pytest.raises(
+            IndexError, match="too many indices for array: array is 2-dimensional, but 3 were"
+        ):
             z[0, 0, 0]
         with pytest.raises(IndexError, match="single ellipsis"):
             z[..., ...]
@@ -296,7 +300,9 @@ class TestIteration:
         assert_same(np.asarray(z, dtype="f4"), np.arange(5, dtype="f4"))
         assert_same(np.array(zarrc.array(np.float64(3))), np.array(3.0))
         with pytest.raises(ValueError, match="copy"):
-            np.asarray(z, copy=False) if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else z.__array__(copy=False)
+            np.asarray(z, copy=False) if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else z.__array__(
+                copy=False
+            )
 
 
 class TestShape:
@@ -324,7 +330,9 @@ class TestShape:
                 assert set(chunk_values(store)) == {".".join(map(str, c)) or "0" for c in decoded}
                 expected = np.full(tuple(n + c for n, c in zip(new, chunks, strict=True)), 9, "u1")
                 for coords, chunk in decoded.items():
-                    expected[tuple(slice(k * c, (k + 1) * c) for k, c in zip(coords, chunks, strict=True))] = chunk
+                    expected[
+                        tuple(slice(k * c, (k + 1) * c) for k, c in zip(coords, chunks, strict=True))
+                    ] = chunk
                 assert_same(z[...], expected[(*map(slice, new), Ellipsis)].copy())
 
     @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=4))
@@ -531,5 +539,7 @@ class TestConfig:
             strict = z.with_config({"fill_missing_chunks": False})
             assert (strict[:2] == 1).all()
             for selection in [..., 2, (3, 3), (slice(None), 0)]:
-                with pytest.raises(zarrc.errors.ChunkNotFoundError, match=r"'a?/?1\.[01]' of array '/a' is absent"):
+                with pytest.raises(
+                    zarrc.errors.ChunkNotFoundError, match=r"'a?/?1\.[01]' of array '/a' is absent"
+                ):
                     strict[selection]

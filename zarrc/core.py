@@ -73,7 +73,9 @@ class ArrayConfig:
             options["fill_missing_chunks"] = options.pop("read_missing_chunks")
         unknown = set(options) - set(cls.__dataclass_fields__)
         if unknown:
-            raise TypeError(f"unknown array options {sorted(unknown)}; known are {list(cls.__dataclass_fields__)}")
+            raise TypeError(
+                f"unknown array options {sorted(unknown)}; known are {list(cls.__dataclass_fields__)}"
+            )
         if options.get("write_empty_chunks") is None:
             said = settings.get("array.write_empty_chunks")
             options["write_empty_chunks"] = meta.zarr_format == 2 if said is None else said
@@ -680,7 +682,7 @@ class Array:
         if fields is not None:
             check_fields(fields, self.dtype.names)
             transfer.write_fields(self._pipeline, plan, fields, value)
-        elif self._holds(value):    # all is read before any is written
+        elif self._holds(value):  # all is read before any is written
             transfer.write(self._pipeline, plan, value[...])
         elif plan.is_even and transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
             transfer.write_blocks(self._pipeline, plan, value)
@@ -689,7 +691,9 @@ class Array:
 
     def _holds(self, value: Any) -> bool:
         """Say whether a value is this array itself, though it may be another object."""
-        return isinstance(value, Array) and self._path == value._path and self.chunk_store == value.chunk_store
+        return (
+            isinstance(value, Array) and self._path == value._path and self.chunk_store == value.chunk_store
+        )
 
     def set_basic_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Store a value where integers, slices and an Ellipsis select.
@@ -903,7 +907,9 @@ def _plan_blocks(selection: Any, grid: Any) -> Any:
     return plan_basic(block_slices(selection, grid), grid)
 
 
-def _reopen(cls: type[Array], arguments: tuple[Any, ...], config: dict[str, Any], allow_pickle: bool) -> Array:
+def _reopen(
+    cls: type[Array], arguments: tuple[Any, ...], config: dict[str, Any], allow_pickle: bool
+) -> Array:
     return cls(*arguments, config=config, allow_pickle=allow_pickle)
 
 

@@ -340,7 +340,9 @@ def plan_elements(elements: list[Elements], grid: Grid) -> Plan:
         if isinstance(what, int):
             factors.append((axis, what, -1))
             continue
-        factors.append((axis, what, len(shape)) if isinstance(what, range) else ((axis,), (what,), len(shape)))
+        factors.append(
+            (axis, what, len(shape)) if isinstance(what, range) else ((axis,), (what,), len(shape))
+        )
         shape.append(len(what))
     return project(grid, factors, tuple(shape), is_scalar=not shape)
 

@@ -214,7 +214,9 @@ def is_copied_in_blocks(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> 
     """Say whether a value of the result's shape is to be read or cast a block at a time."""
     if isinstance(value, np.ndarray):
         return value.dtype != dtype and value.nbytes > CONVERTED_NBYTES and value.shape == shape
-    return hasattr(value, "chunks") and hasattr(value, "dtype") and tuple(getattr(value, "shape", ())) == shape
+    return (
+        hasattr(value, "chunks") and hasattr(value, "dtype") and tuple(getattr(value, "shape", ())) == shape
+    )
 
 
 def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
@@ -238,7 +240,9 @@ def blocks(plan: Plan, itemsize: int, most: int = BLOCK_NBYTES) -> Iterator[tupl
     step = [len(cut) - 1 for cut in cuts]
     for axis in range(len(step)):
         per_row = itemsize * math.prod(
-            max(b - a for a, b in zip(cut, cut[n:], strict=False)) for cut, n in zip(cuts, step, strict=True) if n
+            max(b - a for a, b in zip(cut, cut[n:], strict=False))
+            for cut, n in zip(cuts, step, strict=True)
+            if n
         )
         if per_row > most:
             step[axis] = max(1, step[axis] * most // per_row)

@@ -35,7 +35,9 @@ def views(draw, shape, itemsize):
 
 
 shapes = st.integers(0, 5).flatmap(
-    lambda n: st.lists(st.integers(0, {0: 1, 1: 200, 2: 40, 3: 12, 4: 7}.get(n, 4)), min_size=n, max_size=n).map(tuple)
+    lambda n: st.lists(
+        st.integers(0, {0: 1, 1: 200, 2: 40, 3: 12, 4: 7}.get(n, 4)), min_size=n, max_size=n
+    ).map(tuple)
 )
 itemsizes = st.sampled_from(ITEMSIZES)
 

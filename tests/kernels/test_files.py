@@ -30,7 +30,9 @@ def files(store):
 
 
 def make(store, **options):
-    return zarrc.create((4, 4), chunks=2, dtype="u1", store=store, path="a/b", **{"compressor": None, **options})
+    return zarrc.create(
+        (4, 4), chunks=2, dtype="u1", store=store, path="a/b", **{"compressor": None, **options}
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,12 @@ def test_parts_of_uncompressed_files_are_read_alone(store, order):
             return int(file.read().split()[1]) - before
 
     plane = 128 * 128 * 8
-    cases = [((5, 6, 7), 8), ((3, 4), 1024), ((slice(None), 3, 4), 1024), ((slice(None, None, -50), -1, slice(2, 9, 3)), 72)]
+    cases = [
+        ((5, 6, 7), 8),
+        ((3, 4), 1024),
+        ((slice(None), 3, 4), 1024),
+        ((slice(None, None, -50), -1, slice(2, 9, 3)), 72),
+    ]
     for selection, wanted in cases:
         assert wanted <= nbytes_read(selection) < wanted + 128 * 4200
     contiguous = {"C": 3, "F": (..., 3)}[order]
@@ -281,7 +288,10 @@ def test_a_full_disk(tmp_path, compressor):
 
     try:
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=True, capture_output=True, timeout=10
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path],
+            check=True,
+            capture_output=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         pytest.skip("mounting a small tmpfs takes root: run the tests as root in a container")

@@ -116,12 +116,20 @@ def test_nothing_is_written_when_encoding_fails(array, coding, store_name, monke
     numcodecs.register_codec(Broken)
     try:
         z = zarrc.create(
-            A.shape, chunks=(20, 30), dtype="i4", store=array.store, path="b", compressor=Broken(), filters=None
+            A.shape,
+            chunks=(20, 30),
+            dtype="i4",
+            store=array.store,
+            path="b",
+            compressor=Broken(),
+            filters=None,
         )
         z[...] = A
         Broken.broken = True
         for selection in [..., (0, 0), (slice(None), 3)]:
-            with pytest.raises(CodecError, match=r"of array '/b': numcodecs.zarrc-test-broken: encode: Runtime"):
+            with pytest.raises(
+                CodecError, match=r"of array '/b': numcodecs.zarrc-test-broken: encode: Runtime"
+            ):
                 z[selection] = 1
         Broken.broken = False
         assert (z[...] == A).all()
@@ -153,7 +161,9 @@ class Failing(CountingMapping):
 
 
 class TestStoresThatFail:
-    @pytest.mark.parametrize("error", [OSError("gone"), RuntimeError(), KeyboardInterrupt(), PermissionError()])
+    @pytest.mark.parametrize(
+        "error", [OSError("gone"), RuntimeError(), KeyboardInterrupt(), PermissionError()]
+    )
     def test_their_errors_pass(self, error):
         store = Failing()
         z = zarrc.array(np.arange(10), chunks=3, store=store, write_empty_chunks=False)
@@ -239,7 +249,19 @@ class TestArguments:
     def test_too_many_axes(self):
         chain = Chain([], [], 4, [], [])
         with pytest.raises(ValueError, match="64 dimensions at most, not 65"):
-            Pipeline("/", np.dtype("u4"), (1,) * 65, tuple(range(65)), chain, bytes(4), True, False, ".", True, True)
+            Pipeline(
+                "/",
+                np.dtype("u4"),
+                (1,) * 65,
+                tuple(range(65)),
+                chain,
+                bytes(4),
+                True,
+                False,
+                ".",
+                True,
+                True,
+            )
 
 
 def test_sixty_four_axes():

@@ -70,7 +70,12 @@ def test_whole_means_all_of_the_chunk_inside_the_array(shape_and_chunks, data):
 
 def test_grid():
     grid = Grid((10, 0, 7), (3, 2, 7))
-    assert (grid.shape, grid.chunk_shape, grid.ndim, grid.chunks_per_axis) == ((10, 0, 7), (3, 2, 7), 3, (4, 0, 1))
+    assert (grid.shape, grid.chunk_shape, grid.ndim, grid.chunks_per_axis) == (
+        (10, 0, 7),
+        (3, 2, 7),
+        3,
+        (4, 0, 1),
+    )
     assert Grid((), ()).chunks_per_axis == ()
     with pytest.raises(ValueError, match="number of dimensions"):
         Grid((10,), (3, 2))
@@ -100,7 +105,9 @@ def test_nothing_selected_of_a_huge_grid_costs_nothing():
     assert (plan.shape, plan.n_chunks) == ((0, 10**15), 0)
 
 
-@pytest.mark.parametrize("selection", [True, np.True_, None, "x", 1.0, [0], np.array([0]), (0, [1])], ids=repr)
+@pytest.mark.parametrize(
+    "selection", [True, np.True_, None, "x", 1.0, [0], np.array([0]), (0, [1])], ids=repr
+)
 def test_what_is_not_basic_has_no_plan_here(selection):
     assert project_basic(selection, Grid((4, 4), (2, 2))) is None
 

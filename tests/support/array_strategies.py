@@ -115,7 +115,9 @@ def array_settings(draw, dtype, shape, chunks):
     if zarr_format == 2:
         keys = {"dimension_separator": separator}
     else:
-        keys = {"chunk_key_encoding": {"name": draw(st.sampled_from(["default", "v2"])), "separator": separator}}
+        keys = {
+            "chunk_key_encoding": {"name": draw(st.sampled_from(["default", "v2"])), "separator": separator}
+        }
     return {
         "shape": shape,
         "chunks": chunks,
@@ -184,14 +186,18 @@ def basic_selections(draw, shape):
 @st.composite
 def values_for(draw, shape, dtype):
     """Something that can be assigned to a selection of that shape: broadcast, transposed, strided, read-only."""
-    kind = draw(st.sampled_from(["same", "same", "fortran", "reversed", "strided", "broadcast", "scalar", "ones"]))
+    kind = draw(
+        st.sampled_from(["same", "same", "fortran", "reversed", "strided", "broadcast", "scalar", "ones"])
+    )
     seed = draw(st.integers(0, 1000))
     if kind == "fortran":
         return random_array(dtype, shape, seed).copy(order="F")
     if kind == "reversed":
         return random_array(dtype, shape[::-1], seed).T
     if kind == "strided":
-        return random_array(dtype, tuple(2 * n for n in shape), seed)[tuple(slice(None, None, -2) for _ in shape)]
+        return random_array(dtype, tuple(2 * n for n in shape), seed)[
+            tuple(slice(None, None, -2) for _ in shape)
+        ]
     if kind == "scalar":
         return random_array(dtype, (), seed)[()]
     if kind == "broadcast" and shape:
@@ -217,7 +223,9 @@ class OverridingDict(dict):
 
     def __setitem__(self, key, value):
         value = bytes(value)
-        super().__setitem__(key, value if key.rpartition("/")[2].startswith((".z", "zarr.json")) else value[::-1])
+        super().__setitem__(
+            key, value if key.rpartition("/")[2].startswith((".z", "zarr.json")) else value[::-1]
+        )
 
 
 class CountingMapping(MutableMapping):
@@ -286,9 +294,7 @@ def new_store(name):
 def chunk_values(store):
     """The keys of chunks and what they hold, as bytes."""
     return {
-        key: bytes(store[key])
-        for key in store
-        if not key.rpartition("/")[2].startswith((".z", "zarr.json"))
+        key: bytes(store[key]) for key in store if not key.rpartition("/")[2].startswith((".z", "zarr.json"))
     }
 
 
