@@ -20,6 +20,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace zarrc {
 
@@ -47,6 +52,8 @@ inline void work(Job& job, Pause pause) {
 
 inline Idle idle = nullptr;
 
+constexpr int HELPER_NICENESS = 4;
+
 // While it lives, this thread takes no signals of the process, nor do threads that it makes:
 // they are for the program's own threads. Faults stay as they are.
 class NoSignals {
@@ -61,6 +68,15 @@ class NoSignals {
     }
     ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
 };
+
+// A helper gives way to the program's own threads when there are fewer processors than work:
+// they keep running at nearly full speed while a long read goes on. It costs nothing else.
+inline void yield_to_others() {
+#ifdef __linux__
+    const id_t self = (id_t) syscall(SYS_gettid);      // on Linux, niceness is a thread's own
+    setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + HELPER_NICENESS);
+#endif
+}
 
 class Pool {
     std::mutex mutex;
@@ -78,6 +94,7 @@ class Pool {
     }
 
     void help() {
+        yield_to_others();
         std::unique_lock<std::mutex> lock(mutex);
         for (;;) {
             Job* job = open_job();
