@@ -682,7 +682,11 @@ class Array:
         if fields is not None:
             check_fields(fields, self.dtype.names)
             transfer.write_fields(self._pipeline, plan, fields, value)
-        elif self._holds(value):  # all is read before any is written
+        else:
+            self._write(plan, value)
+
+    def _write(self, plan: Any, value: Any) -> None:
+        if self._holds(value):  # all is read before any is written
             transfer.write(self._pipeline, plan, value[...])
         elif plan.is_even and transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
             transfer.write_blocks(self._pipeline, plan, value)
@@ -794,10 +798,13 @@ class Array:
             before.append(meta.shape)
             return replace(meta, shape=change(meta.shape))
 
-        self._document = nodes.update_array(
-            self._store, self._path, self._meta.zarr_format, changed, self._synchronizer, self._document
+        def keep(document: bytes, meta: ArrayMetadata) -> None:
+            self._document = document, meta
+            self._use(meta)
+
+        nodes.update_array(
+            self._store, self._path, self._meta.zarr_format, changed, self._synchronizer, self._document, keep
         )
-        self._use(self._document[1])
         return before[-1]
 
     def _delete_outside(self, before: tuple[int, ...]) -> None:
@@ -851,10 +858,12 @@ class Array:
                 )
             return tuple(n + added[axis] * (i == axis) for i, n in enumerate(shape))
 
-        before = self._change_shape(longer)
-        start = before[axis]
-        place = (*[slice(None)] * axis, slice(start, start + added[axis]))
-        self.set_basic_selection(place, data)
+        start = self._change_shape(longer)[axis]
+        end = start + added[axis]
+        # others may append to the last chunk meanwhile: only a complete chunk may be written as a whole
+        length = -(-end // self.chunks[axis]) * self.chunks[axis]
+        grid = transfer.make_grid(replace(self._meta, shape=(*added[:axis], length, *added[axis + 1 :])))
+        self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data)
         return self.shape
 
     # -------------------------------------------------------------- the rest
@@ -874,7 +883,9 @@ class Array:
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
-        return f"<{type(self).__module__}.{type(self).__name__}{name} {self.shape} {self.dtype}{' read-only' if self._read_only else ''}>"
+        read_only = " read-only" if self._read_only else ""
+        kind = f"{type(self).__module__}.{type(self).__name__}"
+        return f"<{kind}{name} {self.shape} {self.dtype}{read_only}>"
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -83,7 +83,7 @@ def attributes_key(path: str, zarr_format: int) -> str:
 
 def lock(store: Store, key: str) -> KeyLock:
     """Return this process's lock of a document, a context manager; hold one at a time."""
-    return KeyLock(hash(base.identity(store)), key)
+    return KeyLock(0, base.lock_name(store, key))
 
 
 def _get(store: Store, key: str) -> Any:
@@ -321,7 +321,8 @@ def update_array(
     change: Callable[[ArrayMetadata], ArrayMetadata],
     synchronizer: Any = None,
     known: tuple[bytes, ArrayMetadata] | None = None,
-) -> tuple[bytes, ArrayMetadata]:
+    then: Callable[[bytes, ArrayMetadata], None] | None = None,
+) -> None:
     """Change an array's document under its lock, from what is stored now; ``.zattrs`` stays untouched.
 
     Parameters
@@ -335,14 +336,10 @@ def update_array(
     synchronizer : mapping of key to lock, optional
         Taken too.
     known : tuple of bytes and ArrayMetadata, optional
-        What the call before returned: a document that is still the same is not decoded again.
-
-    Returns
-    -------
-    bytes
-        The document that was written.
-    ArrayMetadata
-        What it says.
+        What `then` was given before: a document that is still the same is not decoded again.
+    then : callable, optional
+        Given the document that was written and what it says, under the lock still: a thread that
+        comes later has later news.
 
     Raises
     ------
@@ -356,7 +353,8 @@ def update_array(
         meta = change(known[1] if same and known is not None else read_array(store, path, zarr_format))
         document = v3.encode(meta) if zarr_format == 3 else v2.encode_array(meta)
         store[key] = document
-    return document, meta
+        if then is not None:
+            then(document, meta)
 
 
 def _documents(path: str, meta: Node) -> dict[str, bytes]:

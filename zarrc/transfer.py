@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,8 @@ def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
 
 def blocks(plan: Plan, itemsize: int, most: int = BLOCK_NBYTES) -> Iterator[tuple[slice, ...]]:
     """Cut a plan's result into blocks of whole chunks and at most `most` bytes, but one chunk at least."""
+    if not plan.n_chunks:
+        return
     cuts = axis_cuts(plan)
     step = [len(cut) - 1 for cut in cuts]
     for axis in range(len(step)):
@@ -265,7 +268,7 @@ def _product_blocks(cuts: list[list[int]], step: list[int]) -> Iterator[tuple[sl
     edges = cuts[0][:: step[0]] if step[0] else cuts[0][:1]
     if edges[-1] != cuts[0][-1]:
         edges = [*edges, cuts[0][-1]]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         for rest in _product_blocks(cuts[1:], step[1:]):
             yield (slice(a, b), *rest)
 

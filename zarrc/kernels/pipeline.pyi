@@ -1,0 +1,46 @@
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from .chain import Chain
+from .projection import Plan
+
+@disjoint_base
+class Pipeline:
+    @property
+    def name(self) -> str: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def chunk_shape(self) -> tuple[int, ...]: ...
+    @property
+    def chain(self) -> Chain: ...
+    def __init__(
+        self,
+        name: str,
+        dtype: np.dtype[Any],
+        chunk_shape: tuple[int, ...],
+        order: tuple[int, ...],
+        chain: Chain,
+        fill: bytes,
+        has_fill: bool,
+        key_prefix: bool,
+        separator: str,
+        write_empty: bool,
+        fill_missing: bool,
+    ) -> None: ...
+    def of_fields(self, names: Sequence[str]) -> Pipeline: ...
+    def use_files(self, directory: str, separator: str | None, fsync: bool, identity: int) -> None: ...
+    def use_mapping(self, store: MutableMapping[str, Any], prefix: str, identity: int) -> None: ...
+    def read(
+        self,
+        plan: Plan,
+        out: NDArray[Any] | None = None,
+        threads: int = 1,
+        fortran: bool = False,
+        contexts: Mapping[str, Any] | None = None,
+    ) -> Any: ...
+    def write(self, plan: Plan, values: NDArray[Any], threads: int = 1) -> None: ...
