@@ -52,6 +52,7 @@ _MODULES = {
         "KVStore",
         "MemoryStore",
         "NestedDirectoryStore",
+        "SQLiteStore",
         "TempStore",
     ),
     "sync": ("ProcessSynchronizer", "ThreadSynchronizer"),

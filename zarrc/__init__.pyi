@@ -33,6 +33,7 @@ from .storage import DirectoryStore as DirectoryStore
 from .storage import KVStore as KVStore
 from .storage import MemoryStore as MemoryStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
+from .storage import SQLiteStore as SQLiteStore
 from .storage import TempStore as TempStore
 from .sync import ProcessSynchronizer as ProcessSynchronizer
 from .sync import ThreadSynchronizer as ThreadSynchronizer

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from zarrc.config import config
-from zarrc.errors import ReadOnlyError
+from zarrc.errors import PathNotFoundError, ReadOnlyError
 
 ARRAY_META_KEY = ".zarray"
 GROUP_META_KEY = ".zgroup"
@@ -541,6 +541,19 @@ def _memory_url(location: str, mode: str) -> Store:
     from zarrc.storage.memory import MemoryStore
 
     return MemoryStore.named(location.removeprefix("memory://").strip("/"))
+
+
+def _sqlite(location: str, mode: str) -> Store:
+    from zarrc.storage.sqlite import SQLiteStore
+
+    _check_there(location, mode)
+    return SQLiteStore(location, read_only=mode == "r")
+
+
+def _check_there(location: str, mode: str) -> None:
+    """Raise FileNotFoundError if a mode only opens what exists, and it does not."""
+    if mode in ("r", "r+") and not os.path.lexists(location):
+        raise PathNotFoundError(location)
 
 
 def _unavailable(name: str) -> Callable[[str, str], Store]:
