@@ -45,6 +45,7 @@ _MODULES = {
     "errors": ("CopyError", "MetadataError"),
     "hierarchy": ("Group", "create_group", "group", "open_group"),
     "info": (),
+    "n5": ("N5FSStore", "N5Store"),
     "registry": (),
     "storage": (
         "DictStore",

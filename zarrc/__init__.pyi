@@ -28,6 +28,8 @@ from .hierarchy import Group as Group
 from .hierarchy import create_group as create_group
 from .hierarchy import group as group
 from .hierarchy import open_group as open_group
+from .n5 import N5FSStore as N5FSStore
+from .n5 import N5Store as N5Store
 from .storage import DictStore as DictStore
 from .storage import DirectoryStore as DirectoryStore
 from .storage import KVStore as KVStore

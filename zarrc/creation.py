@@ -29,7 +29,7 @@ from .metadata.dtypes import native_dtype
 from .metadata.fill_values import normalize_fill_value
 from .metadata.model import ArrayMetadata, ChunkKeyEncoding
 from .storage.base import dimension_separator as separator_of
-from .storage.base import normalize_store
+from .storage.base import normalize_store, only_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -115,12 +115,13 @@ def choose_format(where: Place, said: int | None, also_said: int | None, usual: 
     said = also_said if said is None else said
     if said not in (None, 2, 3):
         raise ValueError(f"zarr_format must be 2 or 3, found {said!r}")
-    inherited = where.inherited
+    inherited = where.inherited or only_format(where.store)
     if inherited is None and where.path:
         inherited = nodes.ancestor_format(where.store, where.path)
     if said is not None and inherited not in (None, said):
         raise ValueError(
-            f"zarr_format={said} at path {where.path!r}, but the group above it is of format {inherited}"
+            f"zarr_format={said} at path {where.path!r}, but the group above it, or the store, "
+            f"is of format {inherited}"
         )
     return said or inherited or settings.get("default_zarr_format") or usual
 
@@ -267,6 +268,7 @@ def _name_and_separator(encoding: Any) -> tuple[str | None, str | None]:
 
 def _make(where: Place, metadata: ArrayMetadata, overwrite: bool, **options: Any) -> Array:
     """Open a new array, which builds its codecs and so checks them, and write its metadata."""
+    metadata = nodes.as_shown(where.store, metadata)
     made = Array(where.store, path=where.path, chunk_store=where.chunk_store, metadata=metadata, **options)
     nodes.init_array(
         where.store,

@@ -357,6 +357,13 @@ def update_array(
             then(document, meta)
 
 
+def as_shown(store: Store, meta: ArrayMetadata) -> ArrayMetadata:
+    """Return what a store will say of an array that is about to be made: a view may add codecs of its own."""
+    if base.only_format(store) is None:
+        return meta
+    return v2.decode_array(base.as_shown(store, v2.encode_array(meta)), meta.attributes)
+
+
 def _documents(path: str, meta: Node) -> dict[str, bytes]:
     """Return the documents of a node by key, in the order of writing."""
     if meta.zarr_format == 3:

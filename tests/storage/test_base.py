@@ -244,7 +244,6 @@ class TestNormalizeStore:
         ("arg", "name"),
         [
             ("x.zip", "ZipStore"),
-            (pathlib.Path("a/x.n5"), "N5Store"),
             ("x.lmdb", "LMDBStore"),
             ("x.sqlite", "SQLiteStore"),
             ("s3://bucket/x.zarr", "FSStore"),

@@ -54,7 +54,7 @@ class BytesCodec(CodecDescriptor):
         if not has_order:
             return BytesCodec(None)
         if self.endian is None and spec.dtype.names is None:
-            return BytesCodec(NATIVE if spec.dtype.isnative else _other(NATIVE))
+            return BytesCodec(NATIVE if spec.dtype.isnative else other_endian(NATIVE))
         return self
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
@@ -124,7 +124,7 @@ def _numbers(dtype: np.dtype, offset: int = 0) -> Iterator[tuple[int, int, int, 
 
 
 def _plain(dtype: np.dtype, offset: int) -> Iterator[tuple[int, int, int, Endian]]:
-    order = NATIVE if dtype.isnative else _other(NATIVE)
+    order = NATIVE if dtype.isnative else other_endian(NATIVE)
     if dtype.kind == "c":
         yield offset, dtype.itemsize // 2, 2, order
     elif dtype.kind == "U":
@@ -133,5 +133,6 @@ def _plain(dtype: np.dtype, offset: int) -> Iterator[tuple[int, int, int, Endian
         yield offset, dtype.itemsize, 1, order
 
 
-def _other(endian: Endian) -> Endian:
+def other_endian(endian: Endian) -> Endian:
+    """Return the other byte order."""
     return Endian.big if endian is Endian.little else Endian.little

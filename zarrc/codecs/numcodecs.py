@@ -215,9 +215,21 @@ class AsType(_Elements):
     """Elements of another dtype."""
 
     codec_id, name = "astype", "numcodecs.astype"
+    defaults: ClassVar[dict[str, Any]] = {"encode_dtype": None, "decode_dtype": None}
 
     def dtypes(self, spec: ChunkSpec) -> tuple[np.dtype, np.dtype]:
         return self._dtype("decode_dtype", spec.dtype), self._dtype("encode_dtype", spec.dtype)
+
+    def compiled(self, spec: ChunkSpec) -> Codec | None:
+        decoded, encoded = self.dtypes(spec)
+        if decoded.kind not in "iufc" or decoded == encoded or decoded != encoded.newbyteorder():
+            return None
+        from zarrc.kernels.filters import ByteSwap
+
+        from .bytes_ import NATIVE, byte_swaps, other_endian
+
+        endian = NATIVE if encoded.isnative else other_endian(NATIVE)
+        return ByteSwap(decoded.itemsize, byte_swaps(decoded, endian))
 
 
 class PackBits(NumcodecsCodec):

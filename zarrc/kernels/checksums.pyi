@@ -1,4 +1,4 @@
-from typing_extensions import disjoint_base, Self
+from typing_extensions import Buffer, disjoint_base, Self
 
 from .codec import Codec
 
@@ -18,3 +18,4 @@ class Fletcher32(Checksum):
     def __new__(cls, location: str = "end") -> Self: ...
 
 def has_crc32c_instruction() -> bool: ...
+def xxh32(data: Buffer, seed: int = 0) -> int: ...

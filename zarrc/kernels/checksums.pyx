@@ -107,8 +107,31 @@ cdef extern from *:
         a = (a & 0xFFFF) + (a >> 16); b = (b & 0xFFFF) + (b >> 16);
         return b << 16 | a;
     }
+
+    /* xxHash of 32 bits: four sums over words of 4 bytes, little-endian, mixed at the end. */
+    static inline uint32_t rotate(uint32_t x, int bits) { return x << bits | x >> (32 - bits); }
+    static inline uint32_t word(const uint8_t* p) {
+        return (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 | (uint32_t) p[3] << 24;
+    }
+    static uint32_t xxh32(const uint8_t* p, size_t n, uint32_t seed) {
+        const uint32_t P1 = 2654435761u, P2 = 2246822519u, P3 = 3266489917u, P4 = 668265263u, P5 = 374761393u;
+        uint32_t h = seed + P5, size = (uint32_t) n;
+        if (n >= 16) {
+            uint32_t sum[4] = {seed + P1 + P2, seed + P2, seed, seed - P1};
+            for (; n >= 16; n -= 16)
+                for (int k = 0; k < 4; k++, p += 4) sum[k] = rotate(sum[k] + word(p) * P2, 13) * P1;
+            h = rotate(sum[0], 1) + rotate(sum[1], 7) + rotate(sum[2], 12) + rotate(sum[3], 18);
+        }
+        h += size;
+        for (; n >= 4; n -= 4, p += 4) h = rotate(h + word(p) * P3, 17) * P4;
+        for (; n; n--, p++) h = rotate(h + *p * P5, 11) * P1;
+        h = (h ^ h >> 15) * P2;
+        h = (h ^ h >> 13) * P3;
+        return h ^ h >> 16;
+    }
     }
     """
+    uint32_t xxh32_sum "zarrc_checksums::xxh32"(const uint8_t*, size_t, uint32_t) noexcept nogil
     uint32_t crc32 "zarrc_checksums::crc32"(const uint8_t*, size_t) noexcept nogil
     uint32_t crc32c "zarrc_checksums::crc32c"(const uint8_t*, size_t) noexcept nogil
     uint32_t crc32c_portable "zarrc_checksums::crc32c_portable"(const uint8_t*, size_t) noexcept nogil
@@ -226,3 +249,16 @@ cdef class Fletcher32(Checksum):
 def has_crc32c_instruction():
     """Return whether crc32c runs on the processor's own instruction."""
     return bool(crc32c_instruction)
+
+
+def xxh32(data, uint32_t seed=0):
+    """Return the xxHash of 32 bits of a contiguous buffer."""
+    cdef const uint8_t[::1] view = memoryview(data).cast("B")
+    cdef uint32_t result
+    cdef uint8_t nothing = 0
+    cdef const uint8_t* at = &nothing
+    if view.shape[0]:
+        at = &view[0]
+    with nogil:
+        result = xxh32_sum(at, view.shape[0], seed)
+    return result

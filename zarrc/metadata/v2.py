@@ -78,7 +78,7 @@ def encode_array(meta: ArrayMetadata) -> bytes:
     separator = _separator(meta.chunk_key_encoding)
     if separator == "/" or "dimension_separator" in meta.extra:
         content["dimension_separator"] = separator
-    return _dump(content)
+    return encode_document(content)
 
 
 def decode_group(document: bytes | str | Mapping, attributes: dict | None = None) -> GroupMetadata:
@@ -97,7 +97,7 @@ def decode_group(document: bytes | str | Mapping, attributes: dict | None = None
 
 def encode_group(meta: GroupMetadata) -> bytes:
     """Return `meta` as a ``.zgroup`` document."""
-    return _dump(meta.extra | {"zarr_format": 2})
+    return encode_document(meta.extra | {"zarr_format": 2})
 
 
 def decode_attributes(document: bytes | str | Mapping) -> dict:
@@ -115,10 +115,11 @@ def encode_attributes(attributes: dict) -> bytes:
     ValueError
         A number is not finite and the configuration says ``json_strict``.
     """
-    return _dump(attributes)
+    return encode_document(attributes)
 
 
-def _dump(content: dict) -> bytes:
+def encode_document(content: dict) -> bytes:
+    """Return the content of a document of format 2 as the bytes that are stored."""
     return dump(content, indent=4, sort_keys=True)
 
 

@@ -22,6 +22,7 @@ _HOMES = {
     ),
     "zarrc.storage.memory": ("DictStore", "KVStore", "MemoryStore"),
     "zarrc.storage.local": ("DirectoryStore", "LocalStore", "NestedDirectoryStore", "TempStore"),
+    "zarrc.n5": ("N5FSStore", "N5Store"),
     "zarrc.storage.sqlite": ("SQLiteStore",),
     "zarrc.nodes": ("contains_array", "contains_group", "init_group"),
     "zarrc.creation": ("init_array",),

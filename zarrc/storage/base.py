@@ -88,6 +88,11 @@ class Store(MutableMapping[str, Any]):
         """Absolute local folder of the keys under ``prefix``, and the separator its layout forces, if any."""
         return None
 
+    def local_directory(self, path: str = "") -> str | None:
+        """Absolute local folder of what is under ``path``, whatever form it has there; None if there is none."""
+        found = self.chunk_directory(path)
+        return None if found is None else found[0]
+
     def as_dict(self) -> dict[str, Any] | None:
         """The plain dict of keys to bytes behind this store, if that is all there is."""
         return None
@@ -354,6 +359,17 @@ def dimension_separator(store: Any) -> str | None:
     return getattr(store, "_dimension_separator", None)
 
 
+def only_format(store: Any) -> int | None:
+    """The one format that a store can hold, where it is a view of something else; or None."""
+    return getattr(store, "only_format", None)
+
+
+def as_shown(store: Any, document: bytes) -> bytes:
+    """How a store that is a view will show a ``.zarray`` document once it has been stored there."""
+    method = getattr(store, "as_shown", None)
+    return document if method is None else method(document)
+
+
 # the abilities, for any mapping
 
 
@@ -543,6 +559,12 @@ def _memory_url(location: str, mode: str) -> Store:
     return MemoryStore.named(location.removeprefix("memory://").strip("/"))
 
 
+def _n5(location: str, mode: str) -> Store:
+    from zarrc.n5 import N5Store
+
+    return N5Store(location)
+
+
 def _sqlite(location: str, mode: str) -> Store:
     from zarrc.storage.sqlite import SQLiteStore
 
@@ -569,9 +591,9 @@ _OPENERS: tuple[tuple[str, Callable[[str, str], Store]], ...] = (
     (r"memory://", _memory_url),
     (r".*(://|::)", _unavailable("FSStore")),
     (r".*\.zip$", _unavailable("ZipStore")),
-    (r".*\.n5$", _unavailable("N5Store")),
+    (r".*\.n5$", _n5),
     (r".*\.l?mdb$", _unavailable("LMDBStore")),
-    (r".*\.(sqlite|sqldb)$", _unavailable("SQLiteStore")),
+    (r".*\.(sqlite|sqldb)$", _sqlite),
     (r"", _local),
 )
 
@@ -641,10 +663,9 @@ def refuse_foreign(store: Any, path: str | None = "") -> None:
     """
     if not isinstance(store, Store) or config.get("storage.overwrite_foreign"):
         return
-    local = store.chunk_directory(""), store.chunk_directory(normalize_storage_path(path))
-    if None in local:
+    root, folder = store.local_directory(""), store.local_directory(normalize_storage_path(path))
+    if root is None or folder is None:
         return
-    root, folder = (directory for directory, _ in local)  # type: ignore[misc]
     if _has_metadata(folder) or _has_metadata(root):
         return
     stranger = next(_files_in(folder), None)

@@ -72,6 +72,15 @@ class KVStore(Store):
             return data
         return data.as_dict() if isinstance(data, Store) and own_mapping(data) else None
 
+    @property
+    def only_format(self) -> int | None:
+        """The one format that the mapping can hold, where it is a view of something else."""
+        return base.only_format(self._mutable_mapping)
+
+    def as_shown(self, document: bytes) -> bytes:
+        """How the mapping will show a ``.zarray`` document."""
+        return base.as_shown(self._mutable_mapping, document)
+
     def chunk_directory(self, prefix: str = "") -> tuple[str, str | None] | None:
         data = self._mutable_mapping
         return data.chunk_directory(prefix) if isinstance(data, Store) and own_mapping(data) else None
