@@ -18,7 +18,7 @@ import subprocess
 import sys
 from importlib.metadata import files
 
-import numpy
+import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -120,7 +120,7 @@ def link(options, library):
 def extension(kernel, library):
     options = common_options()
     if kernel in NUMPY_KERNELS:
-        options["include_dirs"].append(numpy.get_include())
+        options["include_dirs"].append(np.get_include())
         options["define_macros"] = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
     if library is not None:
         link(options, library)

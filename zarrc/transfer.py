@@ -80,9 +80,11 @@ def make_pipeline(
     kind, *where = base.access(store, prefix)
     identity = hash(base.lock_name(store, prefix)) & 0xFFFFFFFFFFFFFFFF
     if kind == "files":
-        pipeline.use_files(*where, identity)
+        directory, separator, fsync = where
+        pipeline.use_files(directory, separator, fsync, identity)
     else:
-        pipeline.use_mapping(*where, identity)
+        mapping, prefix = where
+        pipeline.use_mapping(mapping, prefix, identity)
     return pipeline
 
 

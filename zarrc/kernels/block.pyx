@@ -12,12 +12,15 @@ from .projection cimport Factor, List, Row
 from .types cimport Status, index_t, reserve, OK
 
 cdef extern from "grouping.hpp" namespace "zarrc" nogil:
-    void chunk_offsets(const List*, index_t first, index_t n, const index_t* coords, const index_t* strides, index_t* out)
+    void chunk_offsets(
+        const List*, index_t first, index_t n, const index_t* coords, const index_t* strides, index_t* out)
     void gather_masked(
-        const List*, const index_t* coords, const index_t* strides, const char* chunk, char* user, index_t step, size_t itemsize
+        const List*, const index_t* coords, const index_t* strides, const char* chunk,
+        char* user, index_t step, size_t itemsize
     )
     void scatter_masked(
-        const List*, const index_t* coords, const index_t* strides, char* chunk, const char* user, index_t step, size_t itemsize
+        const List*, const index_t* coords, const index_t* strides, char* chunk,
+        const char* user, index_t step, size_t itemsize
     )
 
 cdef enum:
@@ -83,7 +86,9 @@ cdef char* first_place(const Transfer* t, const Block* block) noexcept nogil:
     return at
 
 
-cdef inline void list_strides(const Transfer* t, const List* found, const Block* block, index_t* coords, index_t* strides) noexcept nogil:
+cdef inline void list_strides(
+    const Transfer* t, const List* found, const Block* block, index_t* coords, index_t* strides
+) noexcept nogil:
     cdef int a, d
     for a in range(found.n_axes):
         d = found.axes[a].axis
@@ -225,15 +230,19 @@ cdef void move_masked(const Transfer* t, const Block* block, char* chunk, Direct
         part = &t.parts[p]
         if direction == TO_CHUNK:
             scatter_masked(
-                found, coords, strides, chunk + part.chunk_offset, t.user + part.user_offset, t.user_strides[0], part.nbytes
+                found, coords, strides, chunk + part.chunk_offset,
+                t.user + part.user_offset, t.user_strides[0], part.nbytes
             )
         else:
             gather_masked(
-                found, coords, strides, chunk + part.chunk_offset, t.user + part.user_offset, t.user_strides[0], part.nbytes
+                found, coords, strides, chunk + part.chunk_offset,
+                t.user + part.user_offset, t.user_strides[0], part.nbytes
             )
 
 
-cdef Status move_block(const Transfer* t, const Block* block, char* chunk, Direction direction, Scratch* s) noexcept nogil:
+cdef Status move_block(
+    const Transfer* t, const Block* block, char* chunk, Direction direction, Scratch* s
+) noexcept nogil:
     cdef Layout layout
     cdef int long_list
     cdef index_t first = 0, n = 0, count

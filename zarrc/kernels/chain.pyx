@@ -8,7 +8,7 @@ result goes to one of two buffers in turn.
 from libc.stdlib cimport calloc, free
 
 from .codec cimport Codec
-from .types cimport Buffer, Stage, Status, index_t, OK, TOO_LARGE, WRONG_SIZE
+from .types cimport Buffer, Stage, Status, OK, WRONG_SIZE
 
 cdef extern from "scratch.hpp" namespace "zarrc" nogil:
     Scratch* own_scratch "zarrc::scratch"()

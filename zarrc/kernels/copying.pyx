@@ -129,7 +129,9 @@ cdef int transposed_axis(const Axis* axes, int ndim, size_t itemsize) noexcept n
     return -1
 
 
-cdef void copy_tiles(const char* src, char* dst, const Axis* axes, int ndim, const Axis* across, size_t itemsize) noexcept nogil:
+cdef void copy_tiles(
+    const char* src, char* dst, const Axis* axes, int ndim, const Axis* across, size_t itemsize
+) noexcept nogil:
     """Copy ordered axes, of which the last and `across` (taken out of `axes`) are tiled together."""
     cdef index_t k
     cdef const Axis* last
@@ -149,7 +151,12 @@ cdef void copy_block(const char* src, char* dst, Axis* axes, int ndim, size_t it
         if axes[i].count == 0:
             return
     n = order_axes(axes, ndim)
-    if n and axes[n - 1].src_stride == <index_t> itemsize and axes[n - 1].dst_stride == <index_t> itemsize and not is_indexed(&axes[n - 1]):
+    if (
+        n
+        and axes[n - 1].src_stride == <index_t> itemsize
+        and axes[n - 1].dst_stride == <index_t> itemsize
+        and not is_indexed(&axes[n - 1])
+    ):
         nbytes *= axes[n - 1].count
         n -= 1
     else:

@@ -10,13 +10,12 @@ import os
 from libc.errno cimport EEXIST, EINTR, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, errno
 from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, strlen, strrchr
+from libc.string cimport memcpy, strrchr
 from posix.fcntl cimport O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY, open
 from posix.stat cimport fstat, mkdir, struct_stat
-from posix.types cimport off_t
 from posix.unistd cimport close, fsync as fsync_fd, getpid, pread, read, unlink, write
 
-from .types cimport Buffer, Status, index_t, reserve, reserve_keeping, OK, NO_MEMORY, SYSTEM, WRONG_SIZE
+from .types cimport Buffer, Status, index_t, reserve, reserve_keeping, OK, SYSTEM, WRONG_SIZE
 
 cdef extern from "fcntl.h" nogil:
     int O_CLOEXEC
@@ -204,8 +203,8 @@ cdef int name_temporary(char* out, const char* path, size_t folder) noexcept nog
 
 cdef int open_temporary(char* out, char* path, size_t folder, int* code) noexcept nogil:
     """Open a fresh file beside `path`, making folders as needed; -1 and an errno on failure."""
-    cdef int fd, attempt
-    for attempt in range(100):
+    cdef int fd, _attempt
+    for _attempt in range(100):
         code[0] = name_temporary(out, path, folder)
         if code[0] != 0:
             return -1

@@ -21,7 +21,6 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
-cimport cython
 cimport numpy as cnp
 
 from .block cimport (
@@ -29,7 +28,8 @@ from .block cimport (
     axis_extent, fill_user, first_place, is_full, is_laid_out_alike, is_whole, lay_out, pick, to_chunk, to_user,
 )
 from .chain cimport (
-    Chain, Scratch, Stages, can_decode_range, decode_chain, decode_range, encode_chain, enter, leave, scratch, trim_scratch,
+    Chain, Scratch, Stages,
+    can_decode_range, decode_chain, decode_range, encode_chain, enter, leave, scratch, trim_scratch,
 )
 from .copying cimport MAX_DIMS, all_equal, fill_items
 from .files cimport PATH_CAPACITY, close_file, open_file, read_file, remove_file, write_file
@@ -218,7 +218,10 @@ cdef bint byte_span(const Layout* layout, size_t itemsize, index_t* start, size_
     return True
 
 
-cdef Status decode_wanted(const Target* t, const Transfer* m, const Block* block, const char* data, size_t nbytes, int* stage, int* code) noexcept nogil:
+cdef Status decode_wanted(
+    const Target* t, const Transfer* m, const Block* block, const char* data, size_t nbytes,
+    int* stage, int* code,
+) noexcept nogil:
     """Decode to scratch what holds the wanted elements: a part of the chunk where the codec can and it pays."""
     cdef Scratch* s = scratch()
     cdef Layout layout
@@ -346,10 +349,9 @@ cdef int store_file(Job* job, index_t task, char* path, const char* chunk) noexc
 
 cdef int load_file(Job* job, index_t task, const char* path) noexcept nogil:
     """Decode the chunk that a file holds to scratch; fill values where there is none."""
-    cdef const Target* t = job.target
     cdef Scratch* s = scratch()
     cdef bint absent
-    cdef int code = 0, stage = -1
+    cdef int code = 0
     cdef Status status = read_file(path, &s.encoded, &absent, &code)
     if status != OK:
         return fail(job, task, status, code, -1)
@@ -447,7 +449,9 @@ cdef int encode_task(void* context, index_t task) noexcept nogil:
     return 0 if status == OK else fail_encoding(job, job.first + task, status, code, stage)
 
 
-cdef Status encode_to_sink(const Target* t, const char* chunk, Sink* sink, Scratch* s, int* stage, int* code) noexcept nogil:
+cdef Status encode_to_sink(
+    const Target* t, const char* chunk, Sink* sink, Scratch* s, int* stage, int* code
+) noexcept nogil:
     cdef Buffer out
     cdef Status status
     if t.stages.n == 0:
@@ -998,7 +1002,7 @@ cdef class Pipeline:
 
     cdef int write_whole(self, Job* job, Plan plan, int threads) except -1:
         """Encode the chunks that are written whole, a batch at a time, and store them."""
-        cdef index_t batch = max(2 * threads, BATCH_NBYTES // max(1, self.t.geometry.nbytes)), n, i
+        cdef index_t batch = max(2 * threads, BATCH_NBYTES // max(1, self.t.geometry.nbytes)), n
         cdef int stopped
         batch = min(batch, plan.n_chunks)
         job.sinks = <Sink*> PyMem_Malloc(batch * sizeof(Sink))

@@ -159,7 +159,9 @@ cdef class Plan:
     @property
     def out_axes(self):
         """For each factor its last place in the result, None when it has none."""
-        return tuple([self.factors[i].out_axis if self.factors[i].out_axis >= 0 else None for i in range(self.n_factors)])
+        return tuple([
+            self.factors[i].out_axis if self.factors[i].out_axis >= 0 else None for i in range(self.n_factors)
+        ])
 
     def out_starts(self, int factor):
         """Where the rows of one factor begin in the result."""
@@ -177,14 +179,16 @@ cdef class Plan:
 
     def takes(self, memory):
         """Whether a list that fills several axes of the result finds them evenly spaced in an ndarray."""
-        cdef Py_ssize_t expected = -1
+        cdef bint is_first = True
+        cdef Py_ssize_t expected = 0
         if not self.needs_contiguous:
             return True
         for d in range(self.spread_stop - 1, self.spread_start - 1, -1):
             if memory.shape[d] == 1:
                 continue
-            if expected >= 0 and memory.strides[d] != expected:
+            if not is_first and memory.strides[d] != expected:
                 return False
+            is_first = False
             expected = memory.strides[d] * memory.shape[d]
         return True
 
