@@ -1,5 +1,6 @@
-from typing_extensions import Self
+from typing_extensions import disjoint_base, Self
 
+@disjoint_base
 class KeyLock:
     def __new__(cls, identity: int, key: str) -> Self: ...
     def __enter__(self) -> Self: ...
