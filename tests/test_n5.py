@@ -212,7 +212,7 @@ def test_truncated_blocks_are_padded(inner, store, codec):
 def test_groups_without_attributes(inner, store):
     dataset(inner, "a/b/x")
     root = zarrc.open_group(store, mode="r")
-    assert [*root.groups()][0][0] == "a"
+    assert next(iter(root.groups()))[0] == "a"
     assert root["a/b/x"].shape == (5, 7)
     assert [".zgroup" in store, "a/.zgroup" in store, "a/b/x/.zgroup" in store] == [True, True, False]
     assert sorted(store) == [".zgroup", "a/.zgroup", "a/b/.zgroup", "a/b/x/.zarray"]
@@ -266,7 +266,7 @@ def test_bad_blocks(inner, store, stored, message):
     array = zarrc.open_array(store, path="x")
     with pytest.raises(CodecError, match=message):
         array[0, 0]
-    with pytest.raises(CodecError, match="0.0"):
+    with pytest.raises(CodecError, match=r"0\.0"):
         array[...]
 
 

@@ -52,12 +52,16 @@ class Overriding(DirectoryStore):
 
 class TestThreads:
     @pytest.mark.parametrize("name", STORE_NAMES)
-    @pytest.mark.parametrize("compressor", [None, zarrc.codecs.Zstd(), numcodecs.BZ2()], ids=["none", "zstd", "bz2"])
+    @pytest.mark.parametrize(
+        "compressor", [None, zarrc.codecs.Zstd(), numcodecs.BZ2()], ids=["none", "zstd", "bz2"]
+    )
     def test_partial_writes_of_one_chunk_lose_nothing(self, name, compressor):
         """Each thread has an Array of its own and writes its own elements of the same few chunks."""
         n, rounds = 6, 25
         with new_store(name) as store:
-            zarrc.zeros((2, n * rounds), chunks=(2, n * rounds // 2), dtype="i4", store=store, compressor=compressor)
+            zarrc.zeros(
+                (2, n * rounds), chunks=(2, n * rounds // 2), dtype="i4", store=store, compressor=compressor
+            )
 
             def write(k):
                 z = zarrc.open_array(store)
@@ -114,7 +118,9 @@ class TestThreads:
     @pytest.mark.parametrize("zarr_format", [2, 3])
     def test_appends(self, name, shared, zarr_format):
         with new_store(name) as store:
-            first = zarrc.zeros((0, 2), chunks=(5, 2), dtype="i4", store=store, path="x", zarr_format=zarr_format)
+            first = zarrc.zeros(
+                (0, 2), chunks=(5, 2), dtype="i4", store=store, path="x", zarr_format=zarr_format
+            )
 
             def append(k):
                 z = first if shared else zarrc.open_array(store, path="x")
@@ -210,7 +216,12 @@ class TestNested:
         a = np.arange(2 * chunks + 7)
         z = zarrc.array(a, chunks=chunks, store=ZarrBacked(), compressor=compressor)
         assert_same(z[...], a)
-        for selection in (slice(3, 5), chunks + 1, slice(chunks - 2, chunks + 3), slice(None, None, -chunks // 4)):
+        for selection in (
+            slice(3, 5),
+            chunks + 1,
+            slice(chunks - 2, chunks + 3),
+            slice(None, None, -chunks // 4),
+        ):
             z[selection] = a[selection] = -np.asarray(a[selection])
             assert_same(z[selection], a[selection])
         assert_same(z[...], a)
@@ -437,7 +448,9 @@ def test_other_threads_go_on(road):
 
     a = np.random.default_rng(0).integers(0, 50, (60, 1 << 20), "u1")
     with new_store(road) as store, zarrc.config.set({"threading.max_workers": 1}):
-        z = zarrc.zeros(a.shape, chunks=(1, 1 << 20), dtype="u1", store=store, compressor=zarrc.codecs.Zstd(level=5))
+        z = zarrc.zeros(
+            a.shape, chunks=(1, 1 << 20), dtype="u1", store=store, compressor=zarrc.codecs.Zstd(level=5)
+        )
         for use in (lambda: z.__setitem__(..., a), lambda: z[...]):
             span = []
 
@@ -454,7 +467,9 @@ def test_other_threads_go_on(road):
                 time.sleep(0.0002)
             thread.join()
             first, last = span
-            inside = [tick for tick in ticks if first + 0.1 * (last - first) < tick < last - 0.1 * (last - first)]
+            inside = [
+                tick for tick in ticks if first + 0.1 * (last - first) < tick < last - 0.1 * (last - first)
+            ]
             assert len(inside) >= 5
 
 
@@ -511,7 +526,8 @@ COPIES = """if True:
         for k in range(0, 384, 32):
             source[k : k + 32] = np.full((32, 1 << 20), k // 2, "u1")
     else:
-        source = zarrc.zeros(shape, chunks=(4, 1 << 20), dtype="u1", store=store, path="from", compressor=zarrc.codecs.LZ4())
+        how = {"store": store, "path": "from", "compressor": zarrc.codecs.LZ4()}
+        source = zarrc.zeros(shape, chunks=(4, 1 << 20), dtype="u1", **how)
         for k in range(0, 384, 32):
             source[k : k + 32] = k // 2
     options = dict(chunks=(48, 1 << 18), store=store, path="to", compressor=zarrc.codecs.LZ4())

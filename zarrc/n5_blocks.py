@@ -200,7 +200,8 @@ def unpack_lz4(data: memoryview, most: int, key: str) -> bytes:
     from .kernels.checksums import xxh32
     from .kernels.lz4 import LZ4
 
-    decoder, parts, at, total = LZ4(), [], 0, 0
+    parts: list[bytes] = []
+    decoder, at, total = LZ4(), 0, 0
 
     def corrupt(what: str) -> CodecError:
         return CodecError(f"chunk {key!r}: lz4: decode: {what}", "lz4", "decode", key)

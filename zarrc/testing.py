@@ -573,7 +573,7 @@ def _listdir(store: AnyStore, path: str | None = "") -> list[str]:
     if hasattr(store, "listdir"):
         return base.listdir(store, path)
     # base.listdir would warn, and which warnings are ignored is not a thread's own affair
-    return base._listdir_from_keys(store, path)
+    return base._listdir_from_keys(store, path or "")
 
 
 def _fill(store: AnyStore, *keys: str) -> dict[str, bytes]:

@@ -171,7 +171,7 @@ def decode_data_type(name: object) -> np.dtype:
         It is another's, or one of elements of variable length.
     """
     if name in DATA_TYPES or name in MORE_DATA_TYPES:
-        return np.dtype(name).newbyteorder("<")  # type: ignore[call-overload]
+        return np.dtype(name).newbyteorder("<")
     if name in ("string", "object"):
         raise UnknownDataTypeError(f"N5 data type {name!r}, in blocks of variable length, is not supported")
     raise UnknownDataTypeError(f"unknown N5 data type {shorten(name)}")
@@ -275,7 +275,9 @@ def compressor_to_n5(compressor: Mapping[str, Any] | None) -> dict[str, Any]:
     import warnings
 
     warnings.warn(
-        f"N5 does not know the codec {codec_id!r}: only Zarr's libraries will read the array", RuntimeWarning
+        f"N5 does not know the codec {codec_id!r}: only Zarr's libraries will read the array",
+        RuntimeWarning,
+        stacklevel=2,
     )
     return {**rest, "type": codec_id, "id": codec_id}
 

@@ -264,7 +264,7 @@ class SQLiteStore(Store):
     def __eq__(self, other: object) -> bool:
         if self.path == _MEMORY:
             return self is other
-        return type(self) is type(other) and self.path == other.path  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.path == other.path
 
     # what it offers
 
@@ -361,8 +361,8 @@ class _Connections:
     _left_to_parents: list[Any] = []  # noqa: RUF012 - of all instances
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], alone: bool) -> None:
-        method = weakref.WeakMethod(connect)  # type: ignore[arg-type]
-        self._connect = lambda: method()()  # type: ignore[misc]
+        method = weakref.WeakMethod(connect)
+        self._connect: Callable[[], sqlite3.Connection] = lambda: method()()  # type: ignore[misc]
         self._turn = threading.Lock() if alone else None
         self._closed = False
         self._start()
