@@ -529,7 +529,7 @@ def split_fields(selection: Any, names: tuple[str, ...] | None) -> tuple[Any, st
     check_fields(fields, names)
     if not rest:
         return Ellipsis, fields
-    return (rest[0] if len(rest) == 1 else tuple(rest)), fields
+    return tuple(rest), fields
 
 
 def check_fields(fields: Any, names: tuple[str, ...] | None) -> None:
