@@ -39,7 +39,9 @@ def test_plan_basic(shape_and_chunks, data):
     "selection", [[0], (0, [1]), np.array([0]), True, (True, 0), None, (0, None), "x", 1.5, {}], ids=repr
 )
 def test_what_is_not_basic(selection):
-    with pytest.raises(IndexError, match="unsupported selection item for basic indexing; expected integer, slice"):
+    with pytest.raises(
+        IndexError, match="unsupported selection item for basic indexing; expected integer, slice"
+    ):
         plan_basic(selection, Grid((4, 4), (2, 2)))
     with pytest.raises(IndexError):
         basic_ranges(selection, (4, 4))
