@@ -7,7 +7,14 @@ import os
 
 import numpy as np
 import pytest
-from array_strategies import CountingMapping, assert_same, chunk_regions, new_store, random_array, shapes_and_chunks
+from array_strategies import (
+    CountingMapping,
+    assert_same,
+    chunk_regions,
+    new_store,
+    random_array,
+    shapes_and_chunks,
+)
 from fill_value_strategies import struct_dtypes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +47,9 @@ def block_selections(shape, chunks):
     def items(n, c):
         count = -(-n // c)
         bound = st.none() | st.integers(-count, count)
-        spans = st.builds(slice, st.none() | st.integers(-count, max(count - 1, 0)), bound, st.sampled_from([None, 1]))
+        spans = st.builds(
+            slice, st.none() | st.integers(-count, max(count - 1, 0)), bound, st.sampled_from([None, 1])
+        )
         return spans | st.integers(-count, count - 1) if count else spans
 
     def elements(selection):
@@ -73,7 +82,12 @@ def drawn(data, kind, z, a):
         mask = data.draw(masks(a.shape))
         return z.vindex.__getitem__, z.vindex.__setitem__, mask, numbers[np.asarray(mask, bool)]
     selection, elements = data.draw(block_selections(a.shape, z.chunks))
-    return z.blocks.__getitem__, z.blocks.__setitem__, selection, numbers[(*elements, ...)] if a.ndim else numbers[()]
+    return (
+        z.blocks.__getitem__,
+        z.blocks.__setitem__,
+        selection,
+        numbers[(*elements, ...)] if a.ndim else numbers[()],
+    )
 
 
 KINDS = ["basic", "orthogonal", "points", "mask", "blocks"]
@@ -199,7 +213,10 @@ class TestLongLists:
         a, z, rng = self.array(data)
         n = data.draw(st.integers(4000, 14_000))
         shape = data.draw(st.sampled_from([(n,), (n // 10, 10), (10, n // 10)]))
-        points = tuple(rng.integers(-length, length, shape).astype(kind) for length, kind in zip(a.shape, "ih", strict=True))
+        points = tuple(
+            rng.integers(-length, length, shape).astype(kind)
+            for length, kind in zip(a.shape, "ih", strict=True)
+        )
         if data.draw(st.booleans()):
             points = (np.sort(points[0].reshape(-1) % a.shape[0]).reshape(shape), points[1])
         assert_same(z.vindex[points], a[points])
@@ -256,7 +273,12 @@ def test_one_index_array_among_integers_and_slices_is_orthogonal():
 def test_other_things_that_are_index_arrays():
     a = np.arange(10)
     z = zarrc.array(a, chunks=3)
-    for item in [range(7, 1, -2), ((5, 4),), memoryview(np.array([3, 3])), arrays_of_python.array("h", [1, -1])]:
+    for item in [
+        range(7, 1, -2),
+        ((5, 4),),
+        memoryview(np.array([3, 3])),
+        arrays_of_python.array("h", [1, -1]),
+    ]:
         assert_same(z[item], a[item])
         assert_same(z.oindex[item], np.asarray(a[item]))
     assert_same(z[zarrc.array([1, 2])], a[[1, 2]])
@@ -293,18 +315,30 @@ TOO_BIG = np.array([2**64 - 1], "u8")
         (lambda z: z[9], BoundsCheckError, "index 9 is out of bounds for axis 0 with size 2"),
         (lambda z: z[0, [0, 3]], BoundsCheckError, "index 3 is out of bounds for axis 1 with size 3"),
         (lambda z: z[[0], [0], [-5]], BoundsCheckError, "index -5 is out of bounds for axis 2 with size 4"),
-        (lambda z: z[TOO_BIG], BoundsCheckError, "index 18446744073709551615 is out of bounds for axis 0 with size 2"),
+        (
+            lambda z: z[TOO_BIG],
+            BoundsCheckError,
+            "index 18446744073709551615 is out of bounds for axis 0 with size 2",
+        ),
         (lambda z: z[[0], 7, [0]], BoundsCheckError, "index 7 is out of bounds for axis 1 with size 3"),
         (lambda z: z.oindex[:, :, [4]], BoundsCheckError, "index 4 is out of bounds for axis 2 with size 4"),
         (lambda z: z.oindex[5], BoundsCheckError, "index 5 is out of bounds for axis 0 with size 2"),
-        (lambda z: z.vindex[[0, 1], [1, 2], [3, 9]], BoundsCheckError, "index 9 is out of bounds for axis 2 with size 4"),
+        (
+            lambda z: z.vindex[[0, 1], [1, 2], [3, 9]],
+            BoundsCheckError,
+            "index 9 is out of bounds for axis 2 with size 4",
+        ),
         (lambda z: z.vindex[0, -4, 0], BoundsCheckError, "index -4 is out of bounds for axis 1 with size 3"),
         (lambda z: z.blocks[2], BoundsCheckError, "block 2 is out of bounds for axis 0 with 2 blocks"),
         (lambda z: z.blocks[0, -3], BoundsCheckError, "block -3 is out of bounds for axis 1 with 2 blocks"),
         (lambda z: z.blocks[5:9], BoundsCheckError, "block 5 is out of bounds for axis 0 with 2 blocks"),
         (lambda z: z.blocks[::2], IndexError, "expected integer or slice with step=1, got <class 'slice'>"),
         (lambda z: z.blocks[[0]], IndexError, "expected integer or slice with step=1, got"),
-        (lambda z: z[None], IndexError, "unsupported selection item for basic indexing; .* <class 'NoneType'>"),
+        (
+            lambda z: z[None],
+            IndexError,
+            "unsupported selection item for basic indexing; .* <class 'NoneType'>",
+        ),
         (lambda z: z[0, None], IndexError, "unsupported selection item for basic indexing"),
         (lambda z: z[True], IndexError, "unsupported selection item for basic indexing"),
         (lambda z: z[np.False_, 0], IndexError, "unsupported selection item for basic indexing"),
@@ -317,33 +351,85 @@ TOO_BIG = np.array([2**64 - 1], "u8")
         (lambda z: z["a"], IndexError, "invalid 'fields' argument, array does not have any fields"),
         (lambda z: z.oindex["a"], IndexError, "invalid 'fields' argument, array does not have any fields"),
         (lambda z: z.oindex[None], IndexError, "unsupported selection item for orthogonal indexing"),
-        (lambda z: z.oindex[[[0, 1]]], IndexError, "integer arrays in an orthogonal selection must be 1-dimensional only"),
-        (lambda z: z.oindex[np.ones((2, 3), bool)], IndexError, "Boolean arrays in an orthogonal selection must be 1-dim"),
-        (lambda z: z.oindex[0, [True, False]], IndexError, "wrong length for dimension; expected 3, got 2 for axis 1"),
-        (lambda z: z[:, [True, False]], IndexError, "wrong length for dimension; expected 3, got 2 for axis 1"),
-        (lambda z: z[np.ones((3, 3), bool)], IndexError, "boolean index did not match .* axis 0; size of axis is 2 .* is 3"),
-        (lambda z: z[0, 0, 0, 0], IndexError, "too many indices for array: array is 3-dimensional, but 4 were indexed"),
+        (
+            lambda z: z.oindex[[[0, 1]]],
+            IndexError,
+            "integer arrays in an orthogonal selection must be 1-dimensional only",
+        ),
+        (
+            lambda z: z.oindex[np.ones((2, 3), bool)],
+            IndexError,
+            "Boolean arrays in an orthogonal selection must be 1-dim",
+        ),
+        (
+            lambda z: z.oindex[0, [True, False]],
+            IndexError,
+            "wrong length for dimension; expected 3, got 2 for axis 1",
+        ),
+        (
+            lambda z: z[:, [True, False]],
+            IndexError,
+            "wrong length for dimension; expected 3, got 2 for axis 1",
+        ),
+        (
+            lambda z: z[np.ones((3, 3), bool)],
+            IndexError,
+            "boolean index did not match .* axis 0; size of axis is 2 .* is 3",
+        ),
+        (
+            lambda z: z[0, 0, 0, 0],
+            IndexError,
+            "too many indices for array: array is 3-dimensional, but 4 were indexed",
+        ),
         (lambda z: z[[0], [0], [0], [0]], IndexError, "too many indices for array"),
         (lambda z: z[np.ones((2, 3), bool), 0, 0], IndexError, "array is 3-dimensional, but 4 were indexed"),
         (lambda z: z[..., [0], ...], IndexError, "single ellipsis"),
-        (lambda z: z[[0, 1], [0, 1, 2]], IndexError, r"could not be broadcast together with shapes \(2,\) \(3,\)"),
-        (lambda z: z.vindex[[0, 1], [0, 1, 2], 0], IndexError, r"could not be broadcast together with shapes \(2,\) \(3,\)"),
+        (
+            lambda z: z[[0, 1], [0, 1, 2]],
+            IndexError,
+            r"could not be broadcast together with shapes \(2,\) \(3,\)",
+        ),
+        (
+            lambda z: z.vindex[[0, 1], [0, 1, 2], 0],
+            IndexError,
+            r"could not be broadcast together with shapes \(2,\) \(3,\)",
+        ),
         (lambda z: z.vindex[1, 2], VindexInvalidSelectionError, "one for each of 3 axes"),
-        (lambda z: z.vindex[0:1, [1, 2], 0], VindexInvalidSelectionError, "unsupported selection type for vectorized"),
+        (
+            lambda z: z.vindex[0:1, [1, 2], 0],
+            VindexInvalidSelectionError,
+            "unsupported selection type for vectorized",
+        ),
         (lambda z: z.vindex[...], VindexInvalidSelectionError, "unsupported selection type for vectorized"),
         (lambda z: z.vindex[None], VindexInvalidSelectionError, "unsupported selection type for vectorized"),
-        (lambda z: z.vindex[np.ones((2, 3), bool)], VindexInvalidSelectionError, r"Boolean array of shape \(2, 3, 4\)"),
+        (
+            lambda z: z.vindex[np.ones((2, 3), bool)],
+            VindexInvalidSelectionError,
+            r"Boolean array of shape \(2, 3, 4\)",
+        ),
         (lambda z: z.get_coordinate_selection(([0], [0])), IndexError, "one integer .* per dimension"),
         (lambda z: z.get_mask_selection([[True]]), IndexError, "invalid mask selection; .* same shape"),
-        (lambda z: z.get_mask_selection(np.ones((2, 3, 5), bool)), IndexError, "axis 2; size of axis is 4 .* is 5"),
+        (
+            lambda z: z.get_mask_selection(np.ones((2, 3, 5), bool)),
+            IndexError,
+            "axis 2; size of axis is 4 .* is 5",
+        ),
         (lambda z: z.get_mask_selection([0, 1]), IndexError, "invalid mask selection"),
         (lambda z: z.get_basic_selection([0]), IndexError, "unsupported selection item for basic indexing"),
         (lambda z: z.get_basic_selection(..., fields="a"), IndexError, "array does not have any fields"),
         (lambda z: z[2**70], IndexError, "cannot fit"),
         (lambda z: z[[2**70]], IndexError, "unsupported selection item"),
         (lambda z: z[slice(None, None, 0), [0]], ValueError, "zero"),
-        (lambda z: z.get_orthogonal_selection([0], out=np.zeros(3, "i4")), ValueError, r"shape \(3,\), and the selection \(1, 3, 4\)"),
-        (lambda z: z.get_mask_selection(np.ones(z.shape, bool), out=np.zeros(3, "i4")), ValueError, r"\(24,\)"),
+        (
+            lambda z: z.get_orthogonal_selection([0], out=np.zeros(3, "i4")),
+            ValueError,
+            r"shape \(3,\), and the selection \(1, 3, 4\)",
+        ),
+        (
+            lambda z: z.get_mask_selection(np.ones(z.shape, bool), out=np.zeros(3, "i4")),
+            ValueError,
+            r"\(24,\)",
+        ),
         (lambda z: z.get_coordinate_selection((0, 0, 0), out=[1]), TypeError, "must be an array, not list"),
     ],
 )
@@ -379,7 +465,13 @@ def test_wrong_selections_store_nothing(selection):
 )
 def test_values_that_do_not_fit(write, shape):
     z = zarrc.create(store={}, **Z)
-    for value in [np.ones((*shape[:-1], 5)), np.ones((2, *shape)), np.ones(shape)[..., :0], "abc", [[1], [1, 2]]]:
+    for value in [
+        np.ones((*shape[:-1], 5)),
+        np.ones((2, *shape)),
+        np.ones(shape)[..., :0],
+        "abc",
+        [[1], [1, 2]],
+    ]:
         with pytest.raises(ValueError):
             write(z, value)
     write(z, np.ones((1, 1, *shape)))
@@ -513,8 +605,12 @@ def bytes_read(call):
 def test_uncompressed_files_are_read_by_ranges(tmp_path, zarr_format):
     """A chunk of 4 GB, whose file is a hole: reading all of it would be noticed."""
     z = zarrc.create(
-        store=DirectoryStore(tmp_path), shape=(1000, 1000, 1000), chunks=(1000, 1000, 1000), dtype="f4",
-        zarr_format=zarr_format, **({"compressor": None} if zarr_format == 2 else {"compressors": []}),
+        store=DirectoryStore(tmp_path),
+        shape=(1000, 1000, 1000),
+        chunks=(1000, 1000, 1000),
+        dtype="f4",
+        zarr_format=zarr_format,
+        **({"compressor": None} if zarr_format == 2 else {"compressors": []}),
     )
     path = tmp_path / ("0.0.0" if zarr_format == 2 else "c/0/0/0")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,9 @@ from fill_value_strategies import dtypes
 from hypothesis import strategies as st
 from numcodecs import Blosc, Zstd
 
-INTEGERS = [np.dtype(order + kind) for order in "<>" for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")]
+INTEGERS = [
+    np.dtype(order + kind) for order in "<>" for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+]
 
 ROADS = {
     "plain": {"compressor": None},
@@ -67,7 +69,8 @@ def positions(draw, n, shape):
 def as_user_might(draw, found, n):
     """The same positions as another object."""
     fitting = [
-        d for d in INTEGERS
+        d
+        for d in INTEGERS
         if not found.size or (np.iinfo(d).min <= found.min() and found.max() <= np.iinfo(d).max)
     ]
     form = draw(st.sampled_from(["array", "array", "array", "list", "strided", "F", "unsigned", "tuple"]))
@@ -138,7 +141,7 @@ def numpy_selections(draw, shape):
                 kind, used = "slice", 1
             else:
                 items.append(draw(masks(shape[axis : axis + used], wanted)))
-        if n == 0 and kind == "integer" or n == 0 and kind == "array" and 0 not in together:
+        if (n == 0 and kind == "integer") or (n == 0 and kind == "array" and 0 not in together):
             kind = "slice"
         if kind == "slice":
             items.append(draw(basic_selections((n,)).filter(lambda item: isinstance(item, slice))))
