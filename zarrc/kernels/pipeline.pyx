@@ -33,7 +33,7 @@ from .chain cimport (
 )
 from .copying cimport MAX_DIMS, all_equal, fill_items
 from .files cimport PATH_CAPACITY, close_file, open_file, read_file, remove_file, write_file
-from .pool cimport hash_key, lock, on_idle, run, try_lock, unlock
+from .pool cimport hash_key, lock, on_idle, run, stripe, try_lock, unlock
 from .projection cimport Plan
 from .ranges cimport read_ranges
 from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY, SYSTEM
@@ -600,6 +600,23 @@ cdef extern from "Python.h":
     void* PyUnicode_DATA(object)
 
 
+cdef object sunk_value(const Sink* sink):
+    """The bytes to be stored, None where the chunk is to be absent."""
+    if sink.data == NULL:
+        return None
+    if sink.owner != NULL:
+        return <object> sink.owner
+    return PyBytes_FromStringAndSize(sink.data, sink.nbytes)
+
+
+cdef int take_lock(uint64_t key_hash) except -1:
+    """Take a key's lock; the GIL is let go before waiting."""
+    if not try_lock(key_hash):
+        with nogil:
+            lock(key_hash)
+    return 0
+
+
 cdef class Pipeline:
     """Moves the chunks of one array.
 
@@ -1046,35 +1063,56 @@ cdef class Pipeline:
         return 0
 
     cdef int store_sinks(self, Job* job, index_t n) except -1:
-        """Store the encoded chunks, each under its key's lock."""
+        """Store the encoded chunks, each under its key's lock; at once where the store can."""
         cdef Block block
         cdef char text[KEY_CAPACITY]
-        cdef Sink* sink
         cdef index_t i
         cdef uint64_t key_hash
+        cdef bint bulk = self.t.access == MAPPING and n > 1 and hasattr(self.store, "setitems")
+        cdef dict values = {}
+        cdef set stripes = set()
         for i in range(n):
-            sink = &job.sinks[i]
-            if not sink.done:
+            if not job.sinks[i].done:
                 continue
             pick(&job.transfer, job.first + i, &block)
-            if sink.data == NULL:
-                value = None
-            elif sink.owner != NULL:
-                value = <object> sink.owner
-            else:
-                value = PyBytes_FromStringAndSize(sink.data, sink.nbytes)
-            key = self.key(&block)
             key_hash = hash_key(self.t.identity, text, write_key(&self.t, &block, text))
-            if not try_lock(key_hash):
-                with nogil:
-                    lock(key_hash)
-            try:
-                if value is None:
-                    self.remove(key)
-                else:
-                    self.store[key] = value
-            finally:
-                unlock(key_hash)
+            if bulk:
+                values[self.key(&block)] = sunk_value(&job.sinks[i])
+                stripes.add(stripe(key_hash))
+            else:
+                self.store_one(self.key(&block), sunk_value(&job.sinks[i]), key_hash)
+        if bulk:
+            self.store_many(values, stripes)
+        return 0
+
+    cdef int store_one(self, key, value, uint64_t key_hash) except -1:
+        take_lock(key_hash)
+        try:
+            if value is None:
+                self.remove(key)
+            else:
+                self.store[key] = value
+        finally:
+            unlock(key_hash)
+        return 0
+
+    cdef int store_many(self, dict values, set stripes) except -1:
+        """Store values under all of their locks, which are taken in order."""
+        held = []
+        gone = [key for key, value in values.items() if value is None]
+        for key in gone:
+            del values[key]
+        try:
+            for number in sorted(stripes):
+                take_lock(number)
+                held.append(number)
+            if values:
+                self.store.setitems(values)
+            for key in gone:
+                self.remove(key)
+        finally:
+            for number in held:
+                unlock(number)
         return 0
 
     cdef void drop_sinks(self, Job* job, index_t n) noexcept:

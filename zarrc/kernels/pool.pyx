@@ -17,6 +17,7 @@ cdef extern from "pool.hpp" namespace "zarrc" nogil:
     CppIdle cpp_idle "zarrc::idle"
     void cpp_start "zarrc::start"()
     bint cpp_run "zarrc::run"(CppTask, void*, int64_t, int, CppPause)
+    int N_STRIPES "zarrc::STRIPES"
     void cpp_lock "zarrc::lock"(uint64_t)
     bint cpp_try_lock "zarrc::try_lock"(uint64_t)
     void cpp_unlock "zarrc::unlock"(uint64_t)
@@ -80,6 +81,10 @@ cdef bint try_lock(uint64_t hash) noexcept nogil:
 
 cdef void unlock(uint64_t hash) noexcept nogil:
     cpp_unlock(hash)
+
+
+cdef uint64_t stripe(uint64_t hash) noexcept nogil:
+    return hash % N_STRIPES
 
 
 cdef uint64_t hash_key(uint64_t identity, const char* key, size_t nbytes) noexcept nogil:
