@@ -189,7 +189,7 @@ def plan_selection(selection: Any, grid: Grid) -> Plan:
     items = expand(given, grid.ndim)
     arrays = [item for item in items if isinstance(item, np.ndarray)]
     if not arrays:
-        return project_basic(tuple(given), grid)
+        return _plan_items(given, grid)
     if len(arrays) == 1 and is_mask(arrays[0]) and arrays[0].ndim == grid.ndim:
         return plan_mask(arrays[0], grid)
     if len(arrays) == 1 and arrays[0].ndim == 1:
@@ -212,7 +212,14 @@ def plan_basic(selection: Any, grid: Grid) -> Plan:
     for item in items:
         if isinstance(item, np.ndarray):
             raise refuse(item, "basic")
-    return project_basic(tuple(items), grid)
+    return _plan_items(items, grid)
+
+
+def _plan_items(items: list[Any], grid: Grid) -> Plan:
+    """Return the plan of integers, slices and an Ellipsis, as `as_item` returns them."""
+    plan = project_basic(tuple(items), grid)
+    assert plan is not None
+    return plan
 
 
 def basic_ranges(selection: Any, shape: tuple[int, ...]) -> list[int | range]:
@@ -395,7 +402,7 @@ def _are_coordinates(items: list[Any], grid: Grid) -> bool:
 
 def _plan_coordinates(items: list[Any], grid: Grid) -> Plan:
     if not items:
-        return project_basic((), grid)
+        return _plan_items([], grid)
     arrays = broadcast_arrays([np.atleast_1d(item) for item in items])
     return project(grid, [(tuple(range(grid.ndim)), tuple(arrays), 0)], arrays[0].shape)
 
