@@ -55,6 +55,7 @@ _MODULES = {
         "NestedDirectoryStore",
         "SQLiteStore",
         "TempStore",
+        "ZipStore",
     ),
     "sync": ("ProcessSynchronizer", "ThreadSynchronizer"),
     "util": (),

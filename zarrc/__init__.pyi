@@ -37,6 +37,7 @@ from .storage import MemoryStore as MemoryStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
 from .storage import SQLiteStore as SQLiteStore
 from .storage import TempStore as TempStore
+from .storage import ZipStore as ZipStore
 from .sync import ProcessSynchronizer as ProcessSynchronizer
 from .sync import ThreadSynchronizer as ThreadSynchronizer
 from .version import __version__ as __version__

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 
 PATH = os.pathsep.join(path for path in sys.path if path)
 
@@ -31,3 +33,17 @@ def run(code: str, *args: object, timeout: float = 120) -> str:
         raise
     assert process.returncode == 0, err
     return out.strip()
+
+
+def fork(work: Callable[[], object]) -> None:
+    """Call `work` in a forked child, which must end well."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, "the child failed: see its traceback"

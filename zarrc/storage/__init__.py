@@ -24,6 +24,7 @@ _HOMES = {
     "zarrc.storage.local": ("DirectoryStore", "LocalStore", "NestedDirectoryStore", "TempStore"),
     "zarrc.n5": ("N5FSStore", "N5Store"),
     "zarrc.storage.sqlite": ("SQLiteStore",),
+    "zarrc.storage.zip": ("ZipStore",),
     "zarrc.nodes": ("contains_array", "contains_group", "init_group"),
     "zarrc.creation": ("init_array",),
 }

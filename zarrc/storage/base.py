@@ -565,6 +565,14 @@ def _n5(location: str, mode: str) -> Store:
     return N5Store(location)
 
 
+def _zip(location: str, mode: str) -> Store:
+    from zarrc.storage.zip import ZipStore
+
+    _check_there(location, mode)
+    # What is to be replaced is deleted by whoever asks for it; there may be more in the archive.
+    return ZipStore(location, mode=mode if mode in ("r", "r+") else "a")
+
+
 def _sqlite(location: str, mode: str) -> Store:
     from zarrc.storage.sqlite import SQLiteStore
 
@@ -590,7 +598,7 @@ _OPENERS: tuple[tuple[str, Callable[[str, str], Store]], ...] = (
     (r"file://", _file_url),
     (r"memory://", _memory_url),
     (r".*(://|::)", _unavailable("FSStore")),
-    (r".*\.zip$", _unavailable("ZipStore")),
+    (r".*\.zip$", _zip),
     (r".*\.n5$", _n5),
     (r".*\.l?mdb$", _unavailable("LMDBStore")),
     (r".*\.(sqlite|sqldb)$", _sqlite),
