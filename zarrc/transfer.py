@@ -84,7 +84,14 @@ def make_pipeline(
         pipeline.use_files(directory, separator, fsync, identity)
     else:
         mapping, prefix = where
-        pipeline.use_mapping(mapping, prefix, identity)
+        bulk = kind == "mapping"
+        pipeline.use_mapping(
+            mapping,
+            prefix,
+            identity,
+            bulk and base.has_bulk(mapping, "getitems", "__getitem__"),
+            bulk and base.has_bulk(mapping, "setitems", "__setitem__"),
+        )
     return pipeline
 
 

@@ -650,6 +650,8 @@ cdef class Pipeline:
     cdef bytes directory
     cdef object store
     cdef bytes prefix_bytes
+    cdef bint bulk_get
+    cdef bint bulk_set
     cdef Part* parts
     cdef int n_parts
 
@@ -714,6 +716,8 @@ cdef class Pipeline:
         found.directory = self.directory
         found.store = self.store
         found.prefix_bytes = self.prefix_bytes
+        found.bulk_get = self.bulk_get
+        found.bulk_set = self.bulk_set
         found.dtype = np.dtype([(name, self.dtype.fields[name][0]) for name in names])
         found.parts = <Part*> PyMem_Malloc(max(1, len(names)) * sizeof(Part))
         if found.parts == NULL:
@@ -741,14 +745,18 @@ cdef class Pipeline:
         if separator is not None:
             self.t.keys.separator = ord(separator)
 
-    def use_mapping(self, store, str prefix, uint64_t identity):
+    def use_mapping(self, store, str prefix, uint64_t identity, bint bulk_get=False, bint bulk_set=False):
         """Keep the chunks in a mapping, under keys that begin with `prefix`; a plain dict is used directly.
+
+        `bulk_get` and `bulk_set` say that ``getitems`` and ``setitems`` may be called.
 
         `identity` is the hash of a name that all have for the mapping's keys with that prefix; locks go by it.
         """
         self.store = store
         self.prefix_bytes = prefix.encode()
         self.t.access = DICT if type(store) is dict else MAPPING
+        self.bulk_get = bulk_get
+        self.bulk_set = bulk_set
         self.t.identity = identity
 
     # ---------------------------------------------------------------- keys
@@ -966,7 +974,7 @@ cdef class Pipeline:
         """Look up the values of chunks job.first … job.first + n - 1."""
         cdef Block block
         cdef index_t i
-        if self.t.access == MAPPING and n > 1 and hasattr(self.store, "getitems"):
+        if self.bulk_get and n > 1:
             keys = []
             for i in range(n):
                 pick(&job.transfer, job.first + i, &block)
@@ -1068,7 +1076,7 @@ cdef class Pipeline:
         cdef char text[KEY_CAPACITY]
         cdef index_t i
         cdef uint64_t key_hash
-        cdef bint bulk = self.t.access == MAPPING and n > 1 and hasattr(self.store, "setitems")
+        cdef bint bulk = self.bulk_set and n > 1
         cdef dict values = {}
         cdef set stripes = set()
         for i in range(n):

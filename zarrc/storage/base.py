@@ -297,6 +297,25 @@ def own_mapping(store: Any) -> bool:
     return True
 
 
+def has_bulk(store: Any, bulk: str, single: str) -> bool:
+    """Whether a store's method for many keys may be called instead of its method for one.
+
+    Not where a subclass overrides the latter alone: it is always to be asked through it.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    bulk, single : str
+        Names of methods, such as ``"getitems"`` and ``"__getitem__"``.
+    """
+    for cls in type(store).__mro__:
+        if bulk in vars(cls):
+            return True
+        if single in vars(cls):
+            return False
+    return False
+
+
 def access(store: Any, prefix: str = "", writing: bool = False) -> tuple[Any, ...]:
     """How the keys under ``prefix`` are best reached.
 
