@@ -74,9 +74,10 @@ step_python() { # VERSION
 step_free_threaded() {
     local python
     python="$(tools/free_threaded_python.sh)" || return 77
-    # of these the newest versions that have wheels, also where packages are built; h5py has none
+    # of these the newest versions that have wheels, also where packages are built; h5py and deflate have none
     PIP_ONLY_BINARY=numpy,hypothesis,google-crc32c environment free-threaded "$python" \
-        pytest hypothesis blosc zstandard lz4 google-crc32c . &&
+        pytest hypothesis blosc zstandard lz4 google-crc32c numpy numcodecs &&
+        environment free-threaded "$python" --no-deps . &&
         PYTHON_GIL=0 .venvs/free-threaded/bin/pytest -q -m 'not peer'
 }
 
