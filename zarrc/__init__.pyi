@@ -1,8 +1,10 @@
 # What `zarrc.__getattr__` loads when it is first used, for type checkers.
 
 from .config import config as config
+from .convenience import consolidate_metadata as consolidate_metadata
 from .convenience import load as load
 from .convenience import open as open
+from .convenience import open_consolidated as open_consolidated
 from .convenience import save as save
 from .convenience import save_array as save_array
 from .convenience import save_group as save_group
@@ -30,9 +32,11 @@ from .hierarchy import group as group
 from .hierarchy import open_group as open_group
 from .n5 import N5FSStore as N5FSStore
 from .n5 import N5Store as N5Store
+from .storage import ConsolidatedMetadataStore as ConsolidatedMetadataStore
 from .storage import DictStore as DictStore
 from .storage import DirectoryStore as DirectoryStore
 from .storage import KVStore as KVStore
+from .storage import LMDBStore as LMDBStore
 from .storage import MemoryStore as MemoryStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
 from .storage import SQLiteStore as SQLiteStore

@@ -9,11 +9,12 @@ import numpy as np
 
 from . import nodes
 from .core import Array
-from .creation import READ_MODES, Place, array, check_mode, open_array, place
-from .errors import PathNotFoundError
+from .creation import READ_MODES, Place, array, check_mode, open_array, place, with_consolidated
+from .errors import GroupNotFoundError, PathNotFoundError
 from .hierarchy import Group, open_group
 from .info import TreeViewer
 from .metadata.model import ArrayMetadata
+from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
 
 if TYPE_CHECKING:
     from .info import Branch
@@ -64,6 +65,9 @@ def open(
     """
     check_mode(mode)
     where = place(store, path, kwargs.pop("chunk_store", None), mode, kwargs.pop("storage_options", None))
+    use_consolidated = kwargs.pop("use_consolidated", None)
+    if mode in ("r", "r+", "a"):
+        where = with_consolidated(where, use_consolidated, zarr_format or zarr_version)
     kwargs |= {"zarr_format": zarr_format, "zarr_version": zarr_version}
     if _wants_array(where, mode, "shape" in kwargs):
         return open_array(where, mode, **kwargs)
@@ -78,6 +82,104 @@ def _wants_array(where: Place, mode: str, has_shape: bool) -> bool:
     if found is None and mode in READ_MODES:
         raise PathNotFoundError(where.path)
     return has_shape or (found is not None and found[0] == "array")
+
+
+def consolidate_metadata(
+    store: Any,
+    metadata_key: str = CONSOLIDATED_KEY,
+    path: str | None = "",
+    *,
+    zarr_format: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Write the metadata of a hierarchy into one document, and open the hierarchy by it.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    metadata_key : str
+        Format 2: the key of the document, at the root of the store, which has all nodes of the store.
+        Format 3 keeps the metadata of what is in a group in the group's own document.
+    path : str
+        Of the group that is opened; format 3: that is consolidated.
+    zarr_format : {2, 3}
+        Consolidate this format, where both stand.
+    storage_options : mapping
+        For the file system that a URL names.
+
+    Returns
+    -------
+    Group or Array
+        As `open_consolidated` returns it.
+
+    Raises
+    ------
+    GroupNotFoundError
+        When there is no group.
+    MetadataError
+        When a document in the hierarchy cannot be understood.
+
+    Examples
+    --------
+    >>> import zarrc
+    >>> store = {}
+    >>> zarrc.group(store).zeros("foo/bar", shape=10)
+    <zarrc.core.Array '/foo/bar' (10,) float64>
+    >>> zarrc.consolidate_metadata(store)
+    <zarrc.hierarchy.Group '/'>
+    >>> zarrc.open_consolidated(store)["foo/bar"]
+    <zarrc.core.Array '/foo/bar' (10,) float64>
+    """
+    where = place(store, path, None, "r+", storage_options)
+    if zarr_format != 2 and nodes.document_key(where.path, nodes.V3_KEY) in where.store:
+        documents = nodes.consolidate_v3(where.store, where.path)
+    elif zarr_format == 3:
+        raise GroupNotFoundError(where.path)
+    else:
+        documents = nodes.consolidate_v2(where.store, metadata_key)
+    shown = ConsolidatedMetadataStore(where.store, metadata_key, documents=documents)
+    return open(Place(shown, where.path, where.store), "r+")  # type: ignore[return-value]
+
+
+def open_consolidated(
+    store: Any,
+    metadata_key: str = CONSOLIDATED_KEY,
+    mode: str = "r+",
+    *,
+    zarr_format: int | None = None,
+    **kwargs: Any,
+) -> Array | Group:
+    """Open a hierarchy by the one document that `consolidate_metadata` wrote.
+
+    No other document is read. Nothing can be added, resized or given other attributes, so that the
+    document stays true; the values of arrays can be changed.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    metadata_key : str
+        Key of the document in format 2.
+    mode : {"r", "r+"}
+        "r": nothing can be written; "r+": values of arrays can be.
+    zarr_format : {2, 3}
+        Look for this format only.
+    **kwargs
+        See `open_group`: ``path``, ``chunk_store``, ``cache_attrs``, ``synchronizer``, ….
+
+    Returns
+    -------
+    Group or Array
+
+    Raises
+    ------
+    ConsolidatedMetadataNotFoundError
+        When there is no such document.
+    ValueError
+        When the mode is another.
+    """
+    if mode not in READ_MODES:
+        raise ValueError(f"invalid mode, expected either 'r' or 'r+'; found {mode!r}")
+    return open(store, mode, zarr_format=zarr_format, use_consolidated=metadata_key or True, **kwargs)
 
 
 def save_array(

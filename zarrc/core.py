@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import nodes, transfer
+from .attrs import Attributes
 from .config import config as settings
 from .errors import ReadOnlyError
 from .indexing import (
@@ -82,6 +83,21 @@ class ArrayConfig:
         options.setdefault("fill_missing_chunks", settings.get("array.fill_missing_chunks"))
         options.setdefault("order", meta.order if meta.zarr_format == 2 else settings.get("array.order"))
         return cls(**options)
+
+
+class _WhenUsed:
+    """An attribute that is made when it is first used, and then is the object's own."""
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, array: Any, cls: type) -> Any:
+        made = self._make(array)
+        vars(array)[self._name] = made
+        return made
 
 
 class Array:
@@ -161,26 +177,76 @@ class Array:
         self._attrs: Any = None
         self._document: tuple[bytes, ArrayMetadata] | None = None
         self._use(metadata)
+        self._pipeline  # noqa: B018  codecs that cannot work are found now
+
+    @classmethod
+    def _member(cls, state: dict[str, Any], path: str, metadata: ArrayMetadata, config: ArrayConfig) -> Array:
+        """Return an array whose documents were read a moment ago.
+
+        Parameters
+        ----------
+        state : dict
+            What it has in common with others of its group, from `_state_of_members`.
+        path : str
+            Normal.
+        """
+        array = cls.__new__(cls)
+        own = vars(array)
+        own.update(state)
+        own["_path"] = path
+        own["_meta"] = metadata
+        own["_config"] = config
+        if array._cache_attrs:
+            own["_attributes_read"] = metadata.attributes
+        return array
+
+    @staticmethod
+    def _state_of_members(store: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """Return what arrays of a group have in common; `options` are arguments of `Array`."""
+        meta_array = options["meta_array"]
+        return {
+            "_store": store,
+            "_chunk_store": options["chunk_store"],
+            "_read_only": options["read_only"],
+            "_synchronizer": options["synchronizer"],
+            "_cache_metadata": True,
+            "_cache_attrs": options["cache_attrs"],
+            "_partial_decompress": False,
+            "_meta_array": np.empty(()) if meta_array is None else meta_array,
+            "_allow_pickle": options["allow_pickle"],
+            "_attrs": None,
+            "_document": None,
+        }
+
+    _attributes_read: dict[str, Any] | None = None  # those that were just read, until attrs is first used
 
     def _use(self, metadata: ArrayMetadata) -> None:
         """Take metadata as the array's own."""
         known = getattr(self, "_meta", None)
         self._meta = metadata
-        self._grid = transfer.make_grid(metadata)
+        vars(self).pop("_grid", None)
         if known is None or replace(known, shape=metadata.shape, attributes=metadata.attributes) != metadata:
-            self._pipeline = transfer.make_pipeline(
-                metadata,
-                self.chunk_store,
-                self._path,
-                write_empty=self._config.write_empty_chunks,
-                fill_missing=self._config.fill_missing_chunks,
-                allow_pickle=self._allow_pickle,
-            )
+            vars(self).pop("_pipeline", None)
+
+    @_WhenUsed
+    def _grid(self) -> Any:
+        return transfer.make_grid(self._meta)
+
+    @_WhenUsed
+    def _pipeline(self) -> Any:
+        return transfer.make_pipeline(
+            self._meta,
+            self.chunk_store,
+            self._path,
+            write_empty=self._config.write_empty_chunks,
+            fill_missing=self._config.fill_missing_chunks,
+            allow_pickle=self._allow_pickle,
+        )
 
     def refresh(self) -> None:
         """Read the metadata and the attributes again."""
         self._use(nodes.read_array(self._store, self._path, self._meta.zarr_format))
-        self._attrs = None
+        self._attrs = self._attributes_read = None
 
     def _current(self) -> ArrayMetadata:
         if not self._cache_metadata:
@@ -237,10 +303,9 @@ class Array:
     def attrs(self) -> Any:
         """The attributes, a mapping of names to JSON values."""
         if self._attrs is None:
-            from .attrs import Attributes
-
             key = nodes.attributes_key(self._path, self._meta.zarr_format)
             self._attrs = Attributes(self._store, key, self._read_only, self._cache_attrs, self._synchronizer)
+            self._attrs._cached_asdict, self._attributes_read = self._attributes_read, None
         return self._attrs
 
     # ------------------------------------------------------------ what it is

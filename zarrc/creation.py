@@ -24,7 +24,12 @@ from .arguments import (
 from .coding import Coding, build_specs, complete, object_data_type
 from .config import config as settings
 from .core import Array
-from .errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
+from .errors import (
+    ArrayNotFoundError,
+    ConsolidatedMetadataNotFoundError,
+    ContainsArrayError,
+    ContainsGroupError,
+)
 from .metadata.dtypes import native_dtype
 from .metadata.fill_values import normalize_fill_value
 from .metadata.model import ArrayMetadata, ChunkKeyEncoding
@@ -92,6 +97,51 @@ def place(
     if chunk_store is not None:
         chunk_store = normalize_store(chunk_store, mode, storage_options)
     return Place(store, nodes.normalize_path(path), chunk_store)
+
+
+def with_consolidated(where: Place, use_consolidated: bool | str | None, zarr_format: int | None = None) -> Place:
+    """Return a place whose documents come from consolidated metadata, where these are asked for.
+
+    Parameters
+    ----------
+    where : Place
+    use_consolidated : bool, str or None
+        True: they must be there; a str is the key of format 2's. None and False: documents are read as they are.
+    zarr_format : {2, 3}
+        Look for those of one format only.
+
+    Raises
+    ------
+    ConsolidatedMetadataNotFoundError
+        There are none.
+    """
+    if use_consolidated is None or use_consolidated is False:
+        return where
+    from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
+
+    key = use_consolidated if isinstance(use_consolidated, str) else CONSOLIDATED_KEY
+    documents = _consolidated_documents(where, key, zarr_format)
+    return Place(
+        ConsolidatedMetadataStore(where.store, key, documents=documents),
+        where.path,
+        where.store if where.chunk_store is None else where.chunk_store,
+    )
+
+
+def _consolidated_documents(where: Place, key: str, zarr_format: int | None) -> dict[str, Any]:
+    """Return the documents by key: of format 3 from the group itself, of format 2 from the root or the group."""
+    from .storage.consolidated import CONSOLIDATED_KEY, read_v2, read_v3
+
+    if zarr_format != 2 and key == CONSOLIDATED_KEY:
+        has_document = nodes.document_key(where.path, nodes.V3_KEY) in where.store
+        if zarr_format == 3 or has_document:
+            return read_v3(where.store, where.path)
+    try:
+        return read_v2(where.store, key)
+    except ConsolidatedMetadataNotFoundError:
+        if not where.path:
+            raise
+        return read_v2(where.store, key, where.path)
 
 
 def choose_format(where: Place, said: int | None, also_said: int | None, usual: int) -> int:

@@ -14,6 +14,7 @@ Each is also a built-in kind, so that callers can catch either::
     │   ├── ArrayNotFoundError
     │   ├── GroupNotFoundError
     │   └── PathNotFoundError
+    ├── ConsolidatedMetadataNotFoundError (ValueError, KeyError)
     ├── ChunkNotFoundError (LookupError)
     ├── ReadOnlyError (PermissionError)
     ├── CopyError (RuntimeError)
@@ -118,6 +119,13 @@ class GroupNotFoundError(NodeNotFoundError):
 
 class PathNotFoundError(NodeNotFoundError):
     """Nothing was found at a path."""
+
+
+class ConsolidatedMetadataNotFoundError(ZarrcError, ValueError, KeyError):
+    """Consolidated metadata were asked for and are not there."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ChunkNotFoundError(ZarrcError, LookupError):

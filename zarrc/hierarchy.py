@@ -11,7 +11,7 @@ import numpy as np
 from . import creation, nodes
 from .arguments import normalize_dtype, normalize_shape
 from .attrs import Attributes
-from .core import Array
+from .core import Array, ArrayConfig
 from .creation import Place, check_mode, choose_format, place
 from .errors import (
     ContainsArrayError,
@@ -103,6 +103,9 @@ class Group(MutableMapping):
         self._allow_pickle = allow_pickle
         self._metadata = metadata or _read_group(self._store, self._path, zarr_version)
         self._attrs: Attributes | None = None
+        self._attributes_read: dict[str, Any] | None = None  # those that were just read, until attrs is used
+        self._state_of_members: dict[str, Any] | None = None
+        self._configs: dict[tuple[int, str], ArrayConfig] = {}
 
     @classmethod
     def from_store(
@@ -179,6 +182,7 @@ class Group(MutableMapping):
                 cache=self._cache_attrs,
                 synchronizer=self._synchronizer,
             )
+            self._attrs._cached_asdict, self._attributes_read = self._attributes_read, None
         return self._attrs
 
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Group:
@@ -201,7 +205,7 @@ class Group(MutableMapping):
 
     def refresh(self) -> None:
         """Read attributes again if they are cached."""
-        self._attrs = None
+        self._attrs = self._attributes_read = None
 
     def __repr__(self) -> str:
         read_only = " read-only" if self._read_only else ""
@@ -268,6 +272,20 @@ class Group(MutableMapping):
     def _open_array(self, path: str, metadata: ArrayMetadata) -> Array:
         return Array(self._store, path=path, metadata=metadata, **self._inherited())
 
+    def _member(self, path: str, metadata: Metadata) -> Array | Group:
+        """Open a node whose documents were read a moment ago, attributes included."""
+        if isinstance(metadata, GroupMetadata):
+            group = self._open_group(path, metadata)
+            group._attributes_read = metadata.attributes if self._cache_attrs else None
+            return group
+        if self._state_of_members is None:
+            self._state_of_members = Array._state_of_members(self._store, self._inherited())
+        key = metadata.zarr_format, metadata.order
+        config = self._configs.get(key)
+        if config is None:
+            config = self._configs[key] = ArrayConfig.make(None, metadata)
+        return Array._member(self._state_of_members, path, metadata, config)
+
     def _open_group(self, path: str, metadata: GroupMetadata) -> Group:
         return type(self)(self._store, path=path, metadata=metadata, **self._inherited())
 
@@ -296,12 +314,8 @@ class Group(MutableMapping):
 
     def _documents(self) -> Iterator[tuple[str, str, Metadata]]:
         """Yield name, path in the store and metadata of each direct member, sorted by name."""
-        for name in self._child_names():
-            path = self._path_of(name)
-            try:
-                yield name, path, self._read(path)
-            except PathNotFoundError:
-                continue
+        self._configs = {}
+        return nodes.read_children(self._store, self._path, self.zarr_format)
 
     def __getitem__(self, item: str) -> Array | Group:
         """Return the array or group at a path, relative to this group unless it begins with a slash.
@@ -361,7 +375,7 @@ class Group(MutableMapping):
         """Yield name and group for each direct member that is a group."""
         for name, path, metadata in self._documents():
             if isinstance(metadata, GroupMetadata):
-                yield name, self._open_group(path, metadata)
+                yield name, self._member(path, metadata)
 
     def array_keys(self, recurse: bool = False) -> Iterator[str]:
         """Yield the names of arrays; with `recurse`, of those in groups below too."""
@@ -375,14 +389,14 @@ class Group(MutableMapping):
         """Yield name and array for each array; with `recurse`, of those in groups below too."""
         for name, path, metadata in self._documents():
             if isinstance(metadata, ArrayMetadata):
-                yield name, self._open_array(path, metadata)
+                yield name, self._member(path, metadata)
             elif recurse:
                 yield from self._open_group(path, metadata).arrays(recurse=True)
 
     def _walk(self, max_depth: int | None = None, prefix: str = "") -> Iterator[tuple[str, Array | Group]]:
         """Yield path, relative to where the walk began, and node of each member, parents first."""
         for name, path, metadata in self._documents():
-            node = self._open(path, metadata)
+            node = self._member(path, metadata)
             yield prefix + name, node
             if isinstance(node, Group) and max_depth != 0:
                 deeper = None if max_depth is None else max_depth - 1
@@ -737,7 +751,7 @@ class _View:
 
     def _pairs(self) -> Iterator[tuple[str, Array | Group]]:
         for name, path, metadata in self._group._documents():
-            yield name, self._group._open(path, metadata)
+            yield name, self._group._member(path, metadata)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__.strip('_')}View({self._group!r})"
@@ -870,6 +884,7 @@ def open_group(
     meta_array: Any = None,
     attributes: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
+    use_consolidated: bool | str | None = None,
 ) -> Group:
     """Open a group, and create it where the mode says so.
 
@@ -884,6 +899,9 @@ def open_group(
         See `Group`.
     storage_options, zarr_version, zarr_format, attributes
         See `group`.
+    use_consolidated : bool or str
+        True: take all documents from consolidated metadata, as `zarrc.open_consolidated` does; a
+        str is the key of format 2's. Otherwise the documents are read where they are.
 
     Returns
     -------
@@ -893,11 +911,15 @@ def open_group(
     ------
     GroupNotFoundError
         When it must exist and does not.
+    ConsolidatedMetadataNotFoundError
+        When consolidated metadata are asked for and there are none.
     ContainsArrayError, ContainsGroupError
         When something stands in the way.
     """
     check_mode(mode)
     where = place(store if store is not None else _memory(), path, chunk_store, mode, storage_options)
+    if mode in ("r", "r+", "a"):
+        where = creation.with_consolidated(where, use_consolidated, zarr_format or zarr_version)
     metadata = _open_or_create(where, mode, zarr_format, zarr_version, attributes)
     return Group(
         where.store,

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import nullcontext
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, Literal
 
 from .errors import (
@@ -30,7 +31,7 @@ from .errors import (
 )
 from .kernels.pool import KeyLock
 from .metadata import v2, v3
-from .metadata.documents import load, mapping, shorten
+from .metadata.documents import Json, load, mapping, shorten
 from .metadata.model import ArrayMetadata, ChunkKeyEncoding, GroupMetadata
 from .storage import base
 
@@ -38,7 +39,10 @@ ARRAY_KEY = base.ARRAY_META_KEY
 GROUP_KEY = base.GROUP_META_KEY
 ATTRS_KEY = base.ATTRS_KEY
 V3_KEY = "zarr.json"
+V2_KEYS = (ARRAY_KEY, GROUP_KEY, ATTRS_KEY)
 DOCUMENT_NAMES = (V3_KEY, ARRAY_KEY, GROUP_KEY, ATTRS_KEY, ".zmetadata")
+
+BATCH = 256  # nodes whose documents are read at a time
 
 Store = MutableMapping[str, Any]
 Node = ArrayMetadata | GroupMetadata
@@ -181,7 +185,175 @@ def children(store: Store, path: object = None, zarr_format: int | None = None) 
             yield name, found[0]
 
 
+# Consolidating
+
+
+def consolidate_v3(store: Store, path: str) -> dict[str, Any]:
+    """Write the documents of all nodes below a group into its own.
+
+    Returns
+    -------
+    dict
+        All documents by key, that of the group included.
+
+    Raises
+    ------
+    GroupNotFoundError, MetadataError
+        There is no group of format 3; a document cannot be understood.
+    """
+    key = document_key(path, V3_KEY)
+    with lock(store, key):
+        document = _get(store, key)
+        if document is None:
+            raise GroupNotFoundError(path)
+        content = load(document, key)
+        if content.get("node_type") != "group":
+            raise GroupNotFoundError(path)
+        del content["node_type"]
+        content.pop("consolidated_metadata", None)
+        start = len(path) + 1 if path else 0
+        found = sorted(_texts_v3(store, path), key=itemgetter(0))
+        members = {at[start:]: text for at, text in found}
+        consolidated = {"kind": "inline", "must_understand": False, "metadata": members}
+        store[key] = v3.dump_document(
+            {**content, "consolidated_metadata": consolidated, "node_type": "group"}
+        )
+    documents: dict[str, Any] = {key: {**content, "node_type": "group"}}
+    documents.update((f"{at}/{V3_KEY}", text.stored if type(text) is Json else text) for at, text in found)
+    return documents
+
+
+def _texts_v3(store: Store, path: str) -> Iterator[tuple[str, Json]]:
+    """Yield path and JSON of each node below a group, those of arrays as they are stored."""
+    for paths in _batches(store, path):
+        documents = base.getitems(store, [f"{each}/{V3_KEY}" for each in paths])
+        for each in paths:
+            key = f"{each}/{V3_KEY}"
+            if key not in documents:
+                continue
+            document = documents[key]
+            meta = _decode(key, v3.decode, document)
+            if isinstance(meta, ArrayMetadata):
+                yield each, Json(document)
+                continue
+            empty = {"kind": "inline", "must_understand": False, "metadata": {}}
+            yield each, v3.encode_document(replace(meta, consolidated_metadata=empty))
+            yield from _texts_v3(store, each)
+
+
+def consolidate_v2(store: Store, metadata_key: str) -> dict[str, Any]:
+    """Write all documents of format 2 in a store into one.
+
+    Returns
+    -------
+    dict
+        All documents by key.
+
+    Raises
+    ------
+    GroupNotFoundError, MetadataError
+        There is no node at the root; a document cannot be understood.
+    """
+    if node_kind(store, "", 2) is None:
+        raise GroupNotFoundError("")
+    documents = {}
+    for name in V2_KEYS:
+        document = _get(store, name)
+        if document is not None:
+            documents[name] = _checked(name, document)
+    if ARRAY_KEY not in documents:
+        documents.update(_texts_v2(store, ""))
+    content = {"metadata": documents, "zarr_consolidated_format": 1}
+    store[metadata_key] = v2.encode_document(content)
+    return {key: text.stored for key, text in documents.items()}
+
+
+def _texts_v2(store: Store, path: str) -> Iterator[tuple[str, Json]]:
+    """Yield key and JSON of each document below a path, as they are stored."""
+    for paths in _batches(store, path):
+        keys = [f"{each}/{name}" for each in paths for name in V2_KEYS]
+        documents = base.getitems(store, keys)
+        yield from ((key, _checked(key, documents[key])) for key in keys if key in documents)
+        for each in paths:
+            if f"{each}/{ARRAY_KEY}" not in documents:
+                yield from _texts_v2(store, each)
+
+
+def _checked(key: str, document: Any) -> Json:
+    """Return a document of format 2 as JSON text, once it has been understood."""
+    decode = {ARRAY_KEY: v2.decode_array, GROUP_KEY: v2.decode_group, ATTRS_KEY: v2.decode_attributes}
+    _decode(key, decode[key.rpartition("/")[2]], document)
+    return Json(document)
+
+
+def _batches(store: Store, path: str) -> Iterator[list[str]]:
+    """Yield paths of what may be nodes directly below a path, some at a time."""
+    names = [name for name in base.listdir(store, path) if name not in DOCUMENT_NAMES]
+    for start in range(0, len(names), BATCH):
+        yield [document_key(path, name) for name in names[start : start + BATCH]]
+
+
 # Reading
+
+
+def read_children(store: Store, path: str, zarr_format: int) -> Iterator[tuple[str, str, Node]]:
+    """Yield name, path and metadata of each node directly below a normal path, sorted by name.
+
+    Documents are read many at a time.
+
+    Parameters
+    ----------
+    store : MutableMapping
+    path : str
+        Normal.
+    zarr_format : 2 or 3
+        Of the group; nodes of the other format are found too.
+    """
+    names = [name for name in base.listdir(store, path) if name not in DOCUMENT_NAMES]
+    prefix = f"{path}/" if path else ""
+    read = _read_several_v3 if zarr_format == 3 else _read_several_v2
+    for start in range(0, len(names), BATCH):
+        batch = names[start : start + BATCH]
+        found = read(store, [prefix + name for name in batch])
+        for name in batch:
+            at = prefix + name
+            node = found.get(at)
+            if node is None:
+                try:
+                    node = read_node(store, at, 5 - zarr_format)
+                except PathNotFoundError:
+                    continue
+            yield name, at, node
+
+
+def _read_several_v3(store: Store, paths: list[str]) -> dict[str, Node]:
+    documents = base.getitems(store, [f"{path}/{V3_KEY}" for path in paths])
+    found = {}
+    for path in paths:
+        key = f"{path}/{V3_KEY}"
+        document = documents.get(key)
+        if document is not None:
+            found[path] = _decode(key, v3.decode, document)
+    return found
+
+
+def _read_several_v2(store: Store, paths: list[str]) -> dict[str, Node]:
+    keys = [f"{path}/{name}" for path in paths for name in (ARRAY_KEY, ATTRS_KEY)]
+    documents = base.getitems(store, keys)
+    others = [path for path in paths if f"{path}/{ARRAY_KEY}" not in documents]
+    documents.update(base.getitems(store, [f"{path}/{GROUP_KEY}" for path in others]))
+    separator = base.dimension_separator(store)
+    found: dict[str, Node] = {}
+    for path in paths:
+        attributes = documents.get(f"{path}/{ATTRS_KEY}")
+        for name, decode in ((ARRAY_KEY, v2.decode_array), (GROUP_KEY, v2.decode_group)):
+            key = f"{path}/{name}"
+            if key in documents:
+                content = {} if attributes is None else load(attributes, f"{path}/{ATTRS_KEY}")
+                node = _decode(key, decode, documents[key], content)
+                found[path] = _with_separator(node, separator) if name == ARRAY_KEY else node
+                break
+    return found
 
 
 def read_array(store: Store, path: object = None, zarr_format: int | None = None) -> ArrayMetadata:

@@ -41,6 +41,26 @@ def load(document: bytes | str | Mapping, what: str = "document") -> dict:
     return content
 
 
+class Json:
+    """A value as JSON text that is known to be right, to be written as a part of another document.
+
+    Parameters
+    ----------
+    stored : bytes-like
+        UTF-8. It has no line breaks inside of strings: JSON allows none.
+    """
+
+    def __init__(self, stored: Any) -> None:
+        self.stored = stored
+
+    def laid_out(self, line: str) -> str:
+        """Return the text with its lines deeper by the indent of `line`; what is not ASCII is escaped."""
+        text = bytes(self.stored).decode("utf-8").strip().replace("\r", "").replace("\n", line)
+        if text.isascii():
+            return text
+        return "".join(c if c < "\x80" else encode_basestring_ascii(c)[1:-1] for c in text)
+
+
 def dump(content: dict, indent: int, sort_keys: bool = False) -> bytes:
     """Return `content` as JSON bytes, laid out over several lines.
 
@@ -76,6 +96,8 @@ def _lay_out(value: Any, line: str, indent: str, sort_keys: bool, strict: bool) 
         return encode_basestring_ascii(value)
     if value is None or kind is bool or kind is int:
         return _CONSTANTS[value] if kind is not int else repr(value)
+    if kind is Json:
+        return value.laid_out(line)
     if isinstance(value, dict):
         if not value:
             return "{}"

@@ -177,6 +177,14 @@ class GroupMetadata:
         _check_format(self.zarr_format)
 
 
+def with_attributes(meta: ArrayMetadata, attributes: dict) -> ArrayMetadata:
+    """Return `meta` with other attributes; nothing is checked again, and other fields are shared."""
+    other = object.__new__(ArrayMetadata)
+    vars(other).update(vars(meta))
+    vars(other)["attributes"] = attributes
+    return other
+
+
 def _same_bits(one: Any, other: Any) -> bool:
     if isinstance(one, np.generic) and isinstance(other, np.generic):
         return one.dtype == other.dtype and one.tobytes() == other.tobytes()

@@ -12,6 +12,7 @@ from typing import Any
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
+from .alike import Contents, content_key
 from .documents import dump, load, mapping, require, shorten, sizes
 from .model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata, is_reversal
 
@@ -22,6 +23,8 @@ SAME_NAMES = ("blosc", "zstd", "gzip")
 # format 3's names of codecs that format 2 knows under the same id
 FORMAT3_NAMES = ("crc32c", "vlen-utf8", "vlen-bytes")
 PREFIX = "numcodecs."
+
+_contents = Contents()  # what was decoded before
 
 
 def decode_array(document: bytes | str | Mapping, attributes: dict | None = None) -> ArrayMetadata:
@@ -38,6 +41,18 @@ def decode_array(document: bytes | str | Mapping, attributes: dict | None = None
     MetadataError
         A key is missing or wrong, or the document is not JSON.
     """
+    attributes = {} if attributes is None else attributes
+    key = document if type(document) is bytes else None
+    if type(document) is dict:
+        key = content_key(document)
+    meta = _contents.find(key, attributes)
+    if meta is None:
+        meta = _decode_array(document, attributes)
+        _contents.remember(key, meta)
+    return meta
+
+
+def _decode_array(document: bytes | str | Mapping, attributes: dict) -> ArrayMetadata:
     content = load(document, ".zarray")
     _check_format(content, ".zarray")
     fields = {key: require(content, key, ".zarray") for key in ARRAY_KEYS}
@@ -51,7 +66,7 @@ def decode_array(document: bytes | str | Mapping, attributes: dict | None = None
         fill_value=fill_values.decode_v2(fields["fill_value"], dtype),
         codecs=decode_chain(fields["order"], fields["filters"], fields["compressor"], len(shape)),
         chunk_key_encoding=_decode_separator(content.get("dimension_separator")),
-        attributes={} if attributes is None else attributes,
+        attributes=attributes,
         extra={key: value for key, value in content.items() if key not in ARRAY_KEYS},
     )
 

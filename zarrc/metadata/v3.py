@@ -8,6 +8,7 @@ from typing import Any
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
+from .alike import Contents, Templates, content_key
 from .documents import dump, load, mapping, require, shorten, sizes
 from .model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata
 
@@ -24,6 +25,11 @@ ARRAY_KEYS = (
     "dimension_names",
     "storage_transformers",
 )
+
+# what was decoded before: stored texts, and contents of consolidated metadata
+_templates = Templates()
+_contents = Contents()
+
 SEPARATORS = {"default": "/", "v2": "."}
 
 
@@ -39,7 +45,26 @@ def decode(document: bytes | str | Mapping) -> ArrayMetadata | GroupMetadata:
     MetadataError
         A key is missing, wrong, or names something that must be understood and is not.
     """
+    if type(document) is bytes:
+        meta = _templates.find(document)
+        if meta is None:
+            meta = _decode(load(document, "zarr.json"))
+            if isinstance(meta, ArrayMetadata):
+                _templates.remember(document, meta)
+        return meta
     content = load(document, "zarr.json")
+    attributes = content.pop("attributes", {})
+    key = content_key(content)
+    alike = _contents.find(key, attributes) if type(attributes) is dict else None
+    if alike is None:
+        meta = _decode({**content, "attributes": attributes})
+        if isinstance(meta, ArrayMetadata):
+            _contents.remember(key, meta)
+        return meta
+    return alike
+
+
+def _decode(content: dict) -> ArrayMetadata | GroupMetadata:
     zarr_format = require(content, "zarr_format", "zarr.json")
     if zarr_format != 3:
         raise MetadataError(f"zarr_format of zarr.json must be 3, not {shorten(zarr_format)}")

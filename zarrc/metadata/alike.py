@@ -1,0 +1,88 @@
+"""Documents of arrays that are alike but for their attributes are decoded once.
+
+A hierarchy often has many arrays of the same kind. What a document says besides the attributes
+is looked up here: by its JSON text, or by its content where that was parsed already.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+from typing import Any
+
+from .model import ArrayMetadata, with_attributes
+
+_MOST_TEMPLATES = 8
+_MOST_CONTENTS = 256
+_NAME = b'"attributes"'
+
+
+class Templates:
+    """Documents that have their attributes inside, as a text before and a text after these.
+
+    If a document is the text before, a whole JSON object, and the text after, then it says what the
+    document says that the texts are from, but for that object.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[tuple[bytes, bytes, ArrayMetadata], ...] = ()
+
+    def find(self, document: bytes) -> ArrayMetadata | None:
+        """Return what a document says if it is like one that was remembered; else None."""
+        for template in self._known:
+            before, after, meta = template
+            if not (document.startswith(before) and document.endswith(after)):
+                continue
+            end = len(document) - len(after)
+            if end < len(before):
+                continue
+            try:
+                attributes = json.loads(document[len(before) : end].decode())
+            except (ValueError, RecursionError):
+                continue
+            if type(attributes) is dict:
+                return with_attributes(meta, attributes)
+        return None
+
+    def remember(self, document: bytes, meta: ArrayMetadata) -> None:
+        """Remember what a document says; one whose attributes cannot be told from the rest is left out."""
+        if document.count(_NAME) != 1 or not document.isascii():
+            return
+        text = document.decode()
+        start = text.index(_NAME.decode()) + len(_NAME)
+        colon = text.index(":", start)
+        start = colon + 1
+        while text[start].isspace():
+            start += 1
+        attributes, end = json.JSONDecoder().raw_decode(text, start)
+        if attributes == meta.attributes:
+            known = (text[:start].encode(), text[end:].encode(), meta)
+            self._known = (known, *self._known[: _MOST_TEMPLATES - 1])
+
+
+class Contents:
+    """Documents, text or content, without attributes or with these taken out."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, ArrayMetadata] = {}
+
+    def find(self, key: bytes | None, attributes: dict) -> ArrayMetadata | None:
+        """Return what was remembered under a key, with other attributes; else None."""
+        meta = self._known.get(key)  # type: ignore[arg-type]
+        return None if meta is None else with_attributes(meta, attributes)
+
+    def remember(self, key: bytes | None, meta: ArrayMetadata) -> None:
+        """Remember what a document says."""
+        if key is None:
+            return
+        if len(self._known) >= _MOST_CONTENTS:
+            self._known.clear()
+        self._known[key] = meta
+
+
+def content_key(content: dict[str, Any]) -> bytes | None:
+    """Return bytes that are equal for equal JSON values and nothing else; None where there are other values."""
+    try:
+        return marshal.dumps(content, 2)
+    except ValueError:
+        return None
