@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import sqlite3
@@ -256,6 +257,14 @@ class TestFailures:
             store["a"] = bytes(10_000_000)
         assert caught.value.errno == 28
         assert list(store) == []
+
+    def test_really_full_disk(self, small_disk):
+        with SQLiteStore(small_disk / "x.sqlite") as store:
+            store["a"] = b"1"
+            with pytest.raises(OSError, match="full") as caught:
+                store["b"] = bytes(10_000_000)
+            assert caught.value.errno == errno.ENOSPC
+            assert dict(store) == {"a": b"1"}
 
     def test_too_large(self, store):
         connection = store._connections.take()

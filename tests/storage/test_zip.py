@@ -438,7 +438,15 @@ class TestFailures:
         store.close()
         assert members(store.path) == {"a": b"1", "c": b"3"}
 
-    def test_really_full(self, tmp_path):
+    def test_really_full_disk(self, small_disk):
+        with ZipStore(small_disk / "x.zip") as store:
+            store["a"] = b"1"
+            with pytest.raises(OSError, match="No space") as caught:
+                store["b"] = bytes(10_000_000)
+            assert caught.value.errno == errno.ENOSPC
+        assert members(small_disk / "x.zip") == {"a": b"1"}
+
+    def test_file_too_large(self, tmp_path):
         code = (
             "import resource, signal, sys; from zarrc.storage import ZipStore\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -97,6 +97,10 @@ class Store(MutableMapping[str, Any]):
         """The plain dict of keys to bytes behind this store, if that is all there is."""
         return None
 
+    def transfers(self) -> Any:
+        """What chunks are moved through: a mapping whose ``getitems`` may give any buffers instead of bytes."""
+        return self
+
     # ranges and bulk
 
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
@@ -354,6 +358,7 @@ def access(store: Any, prefix: str = "", writing: bool = False) -> tuple[Any, ..
         data = store.as_dict()
         if data is not None:
             return ("dict", data, prefix)
+        return ("mapping", store.transfers(), prefix)
     return ("mapping", store, prefix)
 
 
@@ -592,6 +597,13 @@ def _zip(location: str, mode: str) -> Store:
     return ZipStore(location, mode=mode if mode in ("r", "r+") else "a")
 
 
+def _lmdb(location: str, mode: str) -> Store:
+    from zarrc.storage.lmdb import LMDBStore
+
+    _check_there(location, mode)
+    return LMDBStore(location, read_only=mode == "r")
+
+
 def _sqlite(location: str, mode: str) -> Store:
     from zarrc.storage.sqlite import SQLiteStore
 
@@ -619,7 +631,7 @@ _OPENERS: tuple[tuple[str, Callable[[str, str], Store]], ...] = (
     (r".*(://|::)", _unavailable("FSStore")),
     (r".*\.zip$", _zip),
     (r".*\.n5$", _n5),
-    (r".*\.l?mdb$", _unavailable("LMDBStore")),
+    (r".*\.l?mdb$", _lmdb),
     (r".*\.(sqlite|sqldb)$", _sqlite),
     (r"", _local),
 )

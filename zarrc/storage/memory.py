@@ -85,6 +85,10 @@ class KVStore(Store):
         data = self._mutable_mapping
         return data.chunk_directory(prefix) if isinstance(data, Store) and own_mapping(data) else None
 
+    def transfers(self) -> Any:
+        data = self._mutable_mapping
+        return data.transfers() if isinstance(data, Store) and own_mapping(data) else self
+
     # An ability of the mapping is used only if nobody has put a method between.
 
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:

@@ -122,7 +122,6 @@ class SQLiteStore(Store):
         self._open()
 
     def _open(self) -> None:
-        self._writing = threading.Lock()
         self._connections = _Connections(self._connect, alone=self.path == _MEMORY)
         self._finalizer = weakref.finalize(self, self._connections.close)
         self._run(self._prepare)
@@ -212,7 +211,7 @@ class SQLiteStore(Store):
                     connection.execute("ROLLBACK")
             return result
 
-        with self._writing:
+        with self._connections.writing():
             return self._run(transact)
 
     def _first(self, statement: str, parameters: Any = ()) -> Any:
@@ -237,13 +236,13 @@ class SQLiteStore(Store):
         check_key(key)
         value = normalize_value(value)
         self.check_writeable()
-        with self._writing:
+        with self._connections.writing():
             self._run(lambda connection: connection.execute(_PUT, (key, value)))
 
     def __delitem__(self, key: str) -> None:
         check_key(key)
         self.check_writeable()
-        with self._writing:
+        with self._connections.writing():
             if self._run(lambda connection: connection.execute(_DELETE, (key,)).rowcount) == 0:
                 raise KeyError(key)
 
@@ -370,13 +369,22 @@ class _Connections:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._free: deque[sqlite3.Connection] = deque()
+        self._writing = threading.Lock()
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            self._left_to_parents.append(self._free)
+            self._start()
+
+    def writing(self) -> threading.Lock:
+        """To be held while something is written: threads then take turns, and do not wait in vain for SQLite's."""
+        self._check_process()
+        return self._writing
 
     def take(self) -> sqlite3.Connection:
         if self._closed:
             raise ValueError("the store is closed")
-        if self._pid != os.getpid():
-            self._left_to_parents.append(self._free)
-            self._start()
+        self._check_process()
         if self._turn is not None:
             self._turn.acquire()
         try:
