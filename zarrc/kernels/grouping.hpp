@@ -323,6 +323,16 @@ static inline Groups group_mask(List* list) {
     return found;
 }
 
+// Eight elements of a mask, the first in the lowest byte.
+static inline uint64_t eight_of(const uint8_t* mask) {
+    uint64_t eight;
+    std::memcpy(&eight, mask, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
+    return eight;
+}
+
 // Call move(chunk byte offset, rank) for each true element of a mask in the chunk at `coords`.
 template <typename F>
 static void for_masked(const List& list, const int64_t* coords, const int64_t* strides, F move) {
@@ -343,16 +353,15 @@ static void for_masked(const List& list, const int64_t* coords, const int64_t* s
         int64_t rank = rank_at(list, first);
         const uint8_t* mask = list.mask + first;
         const int64_t n = end[last] - begin[last];
-        for (int64_t i = 0; i < n;) {
-            uint64_t eight;
-            if (i + 8 <= n && (std::memcpy(&eight, mask + i, 8), eight == 0)) {
-                i += 8;
-                continue;
+        int64_t i = 0;
+        for (; i + 8 <= n; i += 8)      // from one true element to the next: a test of each is guessed wrong too often
+            for (uint64_t eight = eight_of(mask + i); eight;) {
+                const int k = __builtin_ctzll(eight) / 8;
+                move(offset + (i + k) * strides[last], rank++);
+                eight &= ~(0xFFull << 8 * k);
             }
-            const int64_t stop = std::min(i + 8, n);
-            for (; i < stop; ++i)
-                if (mask[i]) move(offset + i * strides[last], rank++);
-        }
+        for (; i < n; ++i)
+            if (mask[i]) move(offset + i * strides[last], rank++);
         int a = last - 1;
         while (a >= 0 && ++at[a] == end[a]) {
             at[a] = begin[a];
