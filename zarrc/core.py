@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from . import nodes, transfer
+from .array_config import ArrayConfig
 from .attrs import Attributes
-from .config import config as settings
 from .errors import ReadOnlyError
 from .indexing import (
     block_slices,
@@ -34,70 +35,6 @@ from .storage import base
 from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
 MOST_NAMED = 10_000  # resize deletes so many chunks by name before it looks which there are
-
-
-@dataclass(frozen=True)
-class ArrayConfig:
-    """How an array behaves at run time; nothing of it is stored.
-
-    Attributes
-    ----------
-    write_empty_chunks : bool
-        Store chunks that hold nothing but the fill value.
-    fill_missing_chunks : bool
-        Read absent chunks as the fill value; else ``ChunkNotFoundError``.
-    order : {"C", "F"}
-        Memory layout of arrays that are returned.
-    """
-
-    write_empty_chunks: bool = False
-    fill_missing_chunks: bool = True
-    order: str = "C"
-
-    def __post_init__(self) -> None:
-        if self.order not in ("C", "F"):
-            raise ValueError(f"order must be 'C' or 'F', not {self.order!r}")
-
-    @classmethod
-    def make(cls, given: Any, meta: ArrayMetadata) -> ArrayConfig:
-        """Complete what is given, an ArrayConfig, a mapping or None, from the settings and the array's format.
-
-        Raises
-        ------
-        TypeError
-            A name is none of the options.
-        """
-        if isinstance(given, cls):
-            return given
-        options = dict(given or {})
-        if "read_missing_chunks" in options:
-            options["fill_missing_chunks"] = options.pop("read_missing_chunks")
-        unknown = set(options) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise TypeError(
-                f"unknown array options {sorted(unknown)}; known are {list(cls.__dataclass_fields__)}"
-            )
-        if options.get("write_empty_chunks") is None:
-            said = settings.get("array.write_empty_chunks")
-            options["write_empty_chunks"] = meta.zarr_format == 2 if said is None else said
-        options.setdefault("fill_missing_chunks", settings.get("array.fill_missing_chunks"))
-        options.setdefault("order", meta.order if meta.zarr_format == 2 else settings.get("array.order"))
-        return cls(**options)
-
-
-class _WhenUsed:
-    """An attribute that is made when it is first used, and then is the object's own."""
-
-    def __init__(self, make: Any) -> None:
-        self._make = make
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, array: Any, cls: type) -> Any:
-        made = self._make(array)
-        vars(array)[self._name] = made
-        return made
 
 
 class Array:
@@ -228,11 +165,11 @@ class Array:
         if known is None or replace(known, shape=metadata.shape, attributes=metadata.attributes) != metadata:
             vars(self).pop("_pipeline", None)
 
-    @_WhenUsed
+    @cached_property
     def _grid(self) -> Any:
         return transfer.make_grid(self._meta)
 
-    @_WhenUsed
+    @cached_property
     def _pipeline(self) -> Any:
         return transfer.make_pipeline(
             self._meta,

@@ -1,0 +1,58 @@
+"""How an array behaves at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .config import config as settings
+from .metadata.model import ArrayMetadata
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """How an array behaves at run time; nothing of it is stored.
+
+    Attributes
+    ----------
+    write_empty_chunks : bool
+        Store chunks that hold nothing but the fill value.
+    fill_missing_chunks : bool
+        Read absent chunks as the fill value; else ``ChunkNotFoundError``.
+    order : {"C", "F"}
+        Memory layout of arrays that are returned.
+    """
+
+    write_empty_chunks: bool = False
+    fill_missing_chunks: bool = True
+    order: str = "C"
+
+    def __post_init__(self) -> None:
+        if self.order not in ("C", "F"):
+            raise ValueError(f"order must be 'C' or 'F', not {self.order!r}")
+
+    @classmethod
+    def make(cls, given: Any, meta: ArrayMetadata) -> ArrayConfig:
+        """Complete what is given, an ArrayConfig, a mapping or None, from the settings and the array's format.
+
+        Raises
+        ------
+        TypeError
+            A name is none of the options.
+        """
+        if isinstance(given, cls):
+            return given
+        options = dict(given or {})
+        if "read_missing_chunks" in options:
+            options["fill_missing_chunks"] = options.pop("read_missing_chunks")
+        unknown = set(options) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise TypeError(
+                f"unknown array options {sorted(unknown)}; known are {list(cls.__dataclass_fields__)}"
+            )
+        if options.get("write_empty_chunks") is None:
+            said = settings.get("array.write_empty_chunks")
+            options["write_empty_chunks"] = meta.zarr_format == 2 if said is None else said
+        options.setdefault("fill_missing_chunks", settings.get("array.fill_missing_chunks"))
+        options.setdefault("order", meta.order if meta.zarr_format == 2 else settings.get("array.order"))
+        return cls(**options)
