@@ -26,6 +26,9 @@ _MODULES = {
     "config": ("config",),
     "convenience": (
         "consolidate_metadata",
+        "copy",
+        "copy_all",
+        "copy_store",
         "load",
         "open",
         "open_consolidated",
@@ -58,6 +61,7 @@ _MODULES = {
     "registry": (),
     "storage": (
         "ConsolidatedMetadataStore",
+        "DBMStore",
         "DictStore",
         "DirectoryStore",
         "KVStore",

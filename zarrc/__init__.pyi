@@ -2,6 +2,9 @@
 
 from .config import config as config
 from .convenience import consolidate_metadata as consolidate_metadata
+from .convenience import copy as copy
+from .convenience import copy_all as copy_all
+from .convenience import copy_store as copy_store
 from .convenience import load as load
 from .convenience import open as open
 from .convenience import open_consolidated as open_consolidated
@@ -33,6 +36,7 @@ from .hierarchy import open_group as open_group
 from .n5 import N5FSStore as N5FSStore
 from .n5 import N5Store as N5Store
 from .storage import ConsolidatedMetadataStore as ConsolidatedMetadataStore
+from .storage import DBMStore as DBMStore
 from .storage import DictStore as DictStore
 from .storage import DirectoryStore as DirectoryStore
 from .storage import KVStore as KVStore

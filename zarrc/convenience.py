@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import nodes
+from .copies import copy as copy
+from .copies import copy_all as copy_all
+from .copies import copy_store as copy_store
 from .core import Array
 from .creation import READ_MODES, Place, array, check_mode, open_array, place, with_consolidated
 from .errors import GroupNotFoundError, PathNotFoundError

@@ -99,7 +99,9 @@ def place(
     return Place(store, nodes.normalize_path(path), chunk_store)
 
 
-def with_consolidated(where: Place, use_consolidated: bool | str | None, zarr_format: int | None = None) -> Place:
+def with_consolidated(
+    where: Place, use_consolidated: bool | str | None, zarr_format: int | None = None
+) -> Place:
     """Return a place whose documents come from consolidated metadata, where these are asked for.
 
     Parameters

@@ -147,6 +147,20 @@ class Group(MutableMapping):
         return self._path.rpartition("/")[2]
 
     @property
+    def parent(self) -> Group:
+        """The group above; the root's is the root itself, as h5py has it.
+
+        Raises
+        ------
+        GroupNotFoundError
+            There is no group above.
+        """
+        if not self._path:
+            return self
+        above = self._path.rpartition("/")[0]
+        return self._open_group(above, _read_group(self._store, above, self.zarr_format))
+
+    @property
     def read_only(self) -> bool:
         """Whether changes are refused."""
         return self._read_only
@@ -274,10 +288,16 @@ class Group(MutableMapping):
 
     def _member(self, path: str, metadata: Metadata) -> Array | Group:
         """Open a node whose documents were read a moment ago, attributes included."""
-        if isinstance(metadata, GroupMetadata):
-            group = self._open_group(path, metadata)
-            group._attributes_read = metadata.attributes if self._cache_attrs else None
-            return group
+        if isinstance(metadata, ArrayMetadata):
+            return self._member_array(path, metadata)
+        return self._member_group(path, metadata)
+
+    def _member_group(self, path: str, metadata: GroupMetadata) -> Group:
+        group = self._open_group(path, metadata)
+        group._attributes_read = metadata.attributes if self._cache_attrs else None
+        return group
+
+    def _member_array(self, path: str, metadata: ArrayMetadata) -> Array:
         if self._state_of_members is None:
             self._state_of_members = Array._state_of_members(self._store, self._inherited())
         key = metadata.zarr_format, metadata.order
@@ -375,7 +395,7 @@ class Group(MutableMapping):
         """Yield name and group for each direct member that is a group."""
         for name, path, metadata in self._documents():
             if isinstance(metadata, GroupMetadata):
-                yield name, self._member(path, metadata)
+                yield name, self._member_group(path, metadata)
 
     def array_keys(self, recurse: bool = False) -> Iterator[str]:
         """Yield the names of arrays; with `recurse`, of those in groups below too."""
@@ -389,7 +409,7 @@ class Group(MutableMapping):
         """Yield name and array for each array; with `recurse`, of those in groups below too."""
         for name, path, metadata in self._documents():
             if isinstance(metadata, ArrayMetadata):
-                yield name, self._member(path, metadata)
+                yield name, self._member_array(path, metadata)
             elif recurse:
                 yield from self._open_group(path, metadata).arrays(recurse=True)
 

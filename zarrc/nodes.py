@@ -223,7 +223,7 @@ def consolidate_v3(store: Store, path: str) -> dict[str, Any]:
     return documents
 
 
-def _texts_v3(store: Store, path: str) -> Iterator[tuple[str, Json]]:
+def _texts_v3(store: Store, path: str) -> Iterator[tuple[str, Json | dict]]:
     """Yield path and JSON of each node below a group, those of arrays as they are stored."""
     for paths in _batches(store, path):
         documents = base.getitems(store, [f"{each}/{V3_KEY}" for each in paths])

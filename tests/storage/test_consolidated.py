@@ -205,7 +205,9 @@ def test_layout_of_format_2():
     root = zarrc.group(store)
     root.create_group("g").attrs["x"] = 1
     zarrc.consolidate_metadata(store)
-    assert store[".zmetadata"].decode() == """{
+    assert (
+        store[".zmetadata"].decode()
+        == """{
     "metadata": {
         ".zgroup": {
             "zarr_format": 2
@@ -219,6 +221,7 @@ def test_layout_of_format_2():
     },
     "zarr_consolidated_format": 1
 }"""
+    )
 
 
 def test_layout_of_format_3():
@@ -231,7 +234,10 @@ def test_layout_of_format_3():
     assert (consolidated["kind"], consolidated["must_understand"]) == ("inline", False)
     assert consolidated["metadata"]["s/t/b"] == json.loads(store["s/t/b/zarr.json"])
     empty = {"kind": "inline", "must_understand": False, "metadata": {}}
-    assert consolidated["metadata"]["s"] == {**json.loads(store["s/zarr.json"]), "consolidated_metadata": empty}
+    assert consolidated["metadata"]["s"] == {
+        **json.loads(store["s/zarr.json"]),
+        "consolidated_metadata": empty,
+    }
     assert root["a"].shape == (6,)
 
 

@@ -134,7 +134,9 @@ def read_v2(store: Any, metadata_key: str = CONSOLIDATED_KEY, path: str = "") ->
     try:
         document = store[key]
     except KeyError:
-        raise ConsolidatedMetadataNotFoundError(f"no consolidated metadata: there is no key {key!r}") from None
+        raise ConsolidatedMetadataNotFoundError(
+            f"no consolidated metadata: there is no key {key!r}"
+        ) from None
     content = _load(document, key)
     version = content.get("zarr_consolidated_format")
     if version != 1:
@@ -158,7 +160,9 @@ def read_v3(store: Any, path: str = "") -> dict[str, Any]:
     try:
         content = _load(store[key], key)
     except KeyError:
-        raise ConsolidatedMetadataNotFoundError(f"no consolidated metadata: there is no key {key!r}") from None
+        raise ConsolidatedMetadataNotFoundError(
+            f"no consolidated metadata: there is no key {key!r}"
+        ) from None
     consolidated = content.get("consolidated_metadata")
     if consolidated is None:
         raise ConsolidatedMetadataNotFoundError(f"no consolidated metadata in {key!r}")
