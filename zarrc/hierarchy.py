@@ -10,8 +10,9 @@ import numpy as np
 
 from . import creation, nodes
 from .arguments import normalize_dtype, normalize_shape
+from .array_config import ArrayConfig
 from .attrs import Attributes
-from .core import Array, ArrayConfig
+from .core import Array
 from .creation import Place, check_mode, choose_format, place
 from .errors import (
     ContainsArrayError,
