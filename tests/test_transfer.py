@@ -407,7 +407,7 @@ class TestInterrupts:
             assert process.stdout.readline() == "started\n", process.stderr.read()
             time.sleep(0.4)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=60)
         finally:
             process.kill()
         assert (out, process.returncode) == ("done\n", 0), err
