@@ -66,6 +66,7 @@ _MODULES = {
         "DirectoryStore",
         "KVStore",
         "LMDBStore",
+        "LRUStoreCache",
         "MemoryStore",
         "NestedDirectoryStore",
         "SQLiteStore",

@@ -41,6 +41,7 @@ from .storage import DictStore as DictStore
 from .storage import DirectoryStore as DirectoryStore
 from .storage import KVStore as KVStore
 from .storage import LMDBStore as LMDBStore
+from .storage import LRUStoreCache as LRUStoreCache
 from .storage import MemoryStore as MemoryStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
 from .storage import SQLiteStore as SQLiteStore
