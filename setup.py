@@ -40,6 +40,7 @@ KERNELS = {
     "chain": None,
     "block": None,
     "ranges": None,
+    "tasks": None,
     "pipeline": None,
     "filters": None,
     "checksums": None,

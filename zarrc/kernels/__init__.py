@@ -4,8 +4,12 @@ The layers, from the top::
 
     pipeline     a plan's chunks between a store and NumPy memory
       ├── projection   selections to plans: which part of which chunk
-      ├── files        chunk files: keys formatted, read, written, renamed
-      ├── copying      strided N-d gather and scatter, fill, empty test
+      ├── tasks        what is done for one chunk
+      │     ├── files    chunk files: read, written and renamed
+      │     ├── ranges   uncompressed chunks read by byte ranges
+      │     ├── chain    a codec chain run over a chunk
+      │     └── block    the part of a chunk that a plan wants
+      │           └── copying   strided N-d gather and scatter, fill, empty test
       ├── pool         the process's threads, and the locks of chunk keys
       └── codec        what a compiled codec is; one module per C library
             ├── blosc  zstd  lz4  deflate

@@ -1,0 +1,85 @@
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint64_t
+
+from .block cimport Block, Geometry, Part, Transfer
+from .chain cimport Stages
+from .copying cimport MAX_DIMS
+from .types cimport Status, index_t
+
+cdef enum:
+    FILES = 0
+    DICT
+    MAPPING
+
+cdef enum:
+    KEY_CAPACITY = 24 * (MAX_DIMS + 1)
+
+ctypedef struct Keys:
+    bint has_prefix                     # "c" before the coordinates
+    char separator
+
+# Everything about an array that a task needs, without Python objects.
+ctypedef struct Target:
+    Geometry geometry
+    const Stages* stages
+    const char* fill                    # an item
+    bint has_fill                       # a chunk may count as empty
+    bint write_empty
+    bint fill_missing
+    Keys keys
+    int access
+    const char* directory               # FILES: with a slash at the end
+    size_t n_directory
+    bint fsync
+    uint64_t identity
+
+# The bytes of one chunk that the calling thread collected; no data: absent.
+ctypedef struct Source:
+    const char* data
+    size_t nbytes
+    PyObject* owner
+
+# The bytes of one chunk to be stored; no data: the chunk is to be absent.
+ctypedef struct Sink:
+    char* data
+    size_t nbytes
+    PyObject* owner                     # bytes that `data` lies in, when the size was known before
+    bint done                           # false: not of this pass
+
+ctypedef struct Failure:
+    int claimed
+    Status status
+    int code
+    int stage                           # -1: not a codec's
+    bint encoding
+    index_t task
+    bint missing
+    PyObject* exception
+
+cdef struct Job:
+    const Target* target
+    Transfer transfer
+    Part part                           # all of an item: the one part where no fields are named
+    index_t first                       # number of the first chunk of this batch
+    Source* sources
+    Sink* sinks
+    PyObject* pipeline                  # given back to the functions of a mapping, which take the GIL
+    int (*fetch)(Job* job, index_t task, const Block* block, Source* source) noexcept nogil
+    int (*put)(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept nogil
+    void (*release)(PyObject* owner) noexcept nogil
+    Failure failure
+
+
+# The first failure of a job is the one that counts: true for whoever comes first.
+cdef bint claim(Job* job) noexcept nogil
+
+# Write the chunk's key, as the chunk key encoding spells it, and its length.
+cdef size_t write_key(const Target* t, const Block* block, char* out) noexcept nogil
+cdef size_t write_path(const Target* t, const Block* block, char* out) noexcept nogil
+
+# Tasks, one for each chunk of a plan, or of a batch.
+cdef int read_file_task(void* context, index_t task) noexcept nogil
+cdef int read_source_task(void* context, index_t task) noexcept nogil
+cdef int write_file_task(void* context, index_t task) noexcept nogil
+cdef int encode_task(void* context, index_t task) noexcept nogil
+cdef int update_task(void* context, index_t task) noexcept nogil
