@@ -60,6 +60,7 @@ $(VENV)/made:
 
 $(VENV)/demo.done $(VENV)/test.done $(VENV)/bench.done: $(VENV)/%.done: $(VENV)/made $(SOURCES)
 	$(PIP) install --quiet ".[$*]"
+	@if [ $* = test ] && [ -e /usr/include/db.h ]; then $(PIP) install --quiet berkeleydb; fi
 	@touch $@
 
 # tools that do not need zarrc built

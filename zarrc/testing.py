@@ -84,6 +84,8 @@ class StoreTests:
         The store keeps bytes, whatever buffer it is given, and refuses everything else.
     thread_safe : bool
         Threads may read, write and list at the same time.
+    process_safe : bool
+        Processes may write at the same time, each to a copy of the store that it has unpickled.
     picklable : bool
         The store can be pickled: a copy has the same contents.
     pickles_to_processes : bool
@@ -93,17 +95,24 @@ class StoreTests:
     keeps_forms : bool
         Keys that differ only in case or Unicode normal form are different.
     n_many : int
-        How many are many keys.
+        How many are many keys, set one by one.
+    n_bulk : int
+        How many keys are set at once.
+    large_nbytes : int
+        Size of a large value.
     """
 
     strict_keys = True
     strict_values = True
     thread_safe = True
+    process_safe = False
     picklable = True
     pickles_to_processes = True
     keeps_empty_values = True
     keeps_forms = sys.platform == "linux"
     n_many = 1000
+    n_bulk = 10_000
+    large_nbytes = 100_000_000
 
     # Hooks
 
@@ -220,6 +229,14 @@ class StoreTests:
         store["foo/bar"] = value
         assert bytes(store["foo/bar"]) == value
         assert base.getsize(store, "foo/bar") == nbytes
+
+    def test_large_value(self, store: AnyStore) -> None:
+        value = np.random.default_rng(0).bytes(1_000_000) * (self.large_nbytes // 1_000_000) + b"end"
+        store["foo/bar"] = value
+        assert store["foo/bar"] == value
+        assert base.get_partial(store, "foo/bar", -6) == value[-6:]
+        assert base.get_partial(store, "foo/bar", len(value) // 2, 1000) == value[len(value) // 2 :][:1000]
+        assert base.getsize_prefix(store, "foo") == len(value)
 
     @pytest.mark.parametrize(
         "value",
@@ -400,6 +417,18 @@ class StoreTests:
         assert list(store) == ["b/d"]
         assert base.getitems(store, []) == {}
 
+    def test_bulk_of_many(self, store: AnyStore) -> None:
+        values = {f"a/{i // 100}/{i % 100}": b"%d" % i for i in range(self.n_bulk)}
+        base.setitems(store, values)
+        assert len(store) == self.n_bulk
+        assert len(_listdir(store, "a")) == -(-self.n_bulk // 100)
+        found = base.getitems(store, [*values, "missing"])
+        assert {key: bytes(value) for key, value in found.items()} == values
+        base.rmdir(store, "a/0")
+        assert len(store) == self.n_bulk - min(100, self.n_bulk)
+        base.delitems(store, list(values))
+        assert list(store) == []
+
     # Behind the store's back
 
     def test_written_is_there(self, store: AnyStore) -> None:
@@ -470,18 +499,13 @@ class StoreTests:
         values = _fill(store)
         if hasattr(store, "flush"):
             store.flush()
-        code = (
+        process = _start(
             "import pickle, sys; store = pickle.load(sys.stdin.buffer); "
             "pickle.dump({key: bytes(store[key]) for key in store}, sys.stdout.buffer)"
         )
-        answer = subprocess.run(
-            [sys.executable, "-c", code],
-            input=pickle.dumps(store),
-            stdout=subprocess.PIPE,
-            check=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
-        assert pickle.loads(answer.stdout) == values
+        answer, _ = process.communicate(pickle.dumps(store))
+        assert process.returncode == 0
+        assert pickle.loads(answer) == values
 
     def test_equality(self, store: AnyStore) -> None:
         assert store == store
@@ -545,6 +569,35 @@ class StoreTests:
         if not self.thread_safe:
             pytest.skip("not for many threads at once")
 
+    # Processes
+
+    def test_processes_write_together(self, store: AnyStore) -> None:
+        """Each its own keys, and all of them one: whose value is there is whole."""
+        if not self.process_safe:
+            pytest.skip("not for many processes at once")
+        store["shared"] = b"0" * 1000
+        code = (
+            "import pickle, sys; store = pickle.load(sys.stdin.buffer); name = sys.argv[1]\n"
+            "for i in range(50):\n"
+            "    store[f'{name}/{i}'] = name.encode() * i + b'.'\n"
+            "    store['shared'] = name.encode() * 1000\n"
+            "    value = bytes(store['shared']); assert value == value[:1] * 1000, value[:10]"
+        )
+        running = [_start(code, str(n)) for n in range(3)]
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write(pickle.dumps(store))
+            process.stdin.close()
+        for process in running:
+            assert process.wait(120) == 0
+            assert process.stdout is not None
+            process.stdout.close()
+        value = bytes(store["shared"])
+        assert value == value[:1] * 1000
+        del store["shared"]
+        expected = {f"{n}/{i}": b"%d" % n * i + b"." for n in range(3) for i in range(50)}
+        assert {key: bytes(store[key]) for key in store} == expected
+
     # Subclasses
 
     def test_overridden_methods_are_always_asked(self, store: AnyStore) -> None:
@@ -607,6 +660,16 @@ def _changes(key: str) -> list[Callable[[Any], None]]:
         lambda store: base.rmdir(store, "foo"),
         lambda store: base.rename(store, "foo", "new"),
     ]
+
+
+def _start(code: str, *args: str) -> subprocess.Popen[bytes]:
+    """Another Python process with the same import path."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
 
 
 def _close(store: AnyStore) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dbm.dumb
+import warnings
+
 import numpy as np
 
 import zarrc
@@ -13,6 +16,11 @@ STORES = {
     "MemoryStore": lambda folder: zarrc.MemoryStore(),
     "DirectoryStore": lambda folder: zarrc.DirectoryStore(folder),
     "NestedDirectoryStore": lambda folder: zarrc.NestedDirectoryStore(folder),
+    "ZipStore": lambda folder: zarrc.ZipStore(f"{folder}/x.zip"),
+    "SQLiteStore": lambda folder: zarrc.SQLiteStore(f"{folder}/x.sqlite"),
+    "LMDBStore": lambda folder: zarrc.LMDBStore(f"{folder}/x.lmdb"),
+    "DBMStore(dumb)": lambda folder: zarrc.DBMStore(f"{folder}/x.db", open=dbm.dumb.open),
+    "LRUStoreCache": lambda folder: zarrc.LRUStoreCache(zarrc.DirectoryStore(folder), max_size=2**30),
 }
 
 
@@ -29,6 +37,7 @@ class Stores(InFolder):
         else:
             self.data = volume()
             chunk_shape = (SIZES.chunk_sides[1],) * 3
+        warnings.filterwarnings("ignore", "Duplicate name")
         self.array = create(STORES[store](self.make_folder()), self.data, chunk_shape)
         self.array[...] = self.data
 

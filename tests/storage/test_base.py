@@ -243,9 +243,6 @@ class TestNormalizeStore:
     @pytest.mark.parametrize(
         ("arg", "name"),
         [
-            ("x.zip", "ZipStore"),
-            ("x.lmdb", "LMDBStore"),
-            ("x.sqlite", "SQLiteStore"),
             ("s3://bucket/x.zarr", "FSStore"),
             ("https://host/x.zip", "FSStore"),
             ("simplecache::s3://bucket/x", "FSStore"),

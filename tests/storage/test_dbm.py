@@ -24,6 +24,7 @@ def kind(request):
 
 class OfAKind(StoreTests):
     n_many = 300
+    n_bulk = 3000
     kind_name = ""
 
     @pytest.fixture(autouse=True)

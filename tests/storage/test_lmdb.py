@@ -23,6 +23,8 @@ lmdb = services.module("lmdb")
 
 
 class TestLMDBStore(StoreTests):
+    process_safe = True
+
     def create_store(self, tmp_path):
         return LMDBStore(f"{tmp_path}.lmdb")
 
@@ -43,6 +45,7 @@ class TestLMDBStore(StoreTests):
 
 class TestSynced(TestLMDBStore):
     n_many = 20
+    large_nbytes = 5_000_000
 
     def create_store(self, tmp_path):
         return LMDBStore(f"{tmp_path}.lmdb", durability="fsync")

@@ -19,6 +19,8 @@ from zarrc.testing import StoreTests
 
 
 class TestSQLiteStore(StoreTests):
+    process_safe = True
+
     def create_store(self, tmp_path):
         return SQLiteStore(f"{tmp_path}.sqlite")
 
@@ -43,6 +45,7 @@ class TestSQLiteStore(StoreTests):
 
 class TestSQLiteStoreSynced(TestSQLiteStore):
     n_many = 20
+    large_nbytes = 5_000_000
 
     def create_store(self, tmp_path):
         return SQLiteStore(f"{tmp_path}.sqlite", durability="fsync")

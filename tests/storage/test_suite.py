@@ -82,6 +82,8 @@ class TestMemoryStoreOfUserDict(TestMemoryStore):
 
 
 class TestDirectoryStore(StoreTests):
+    process_safe = True
+
     def create_store(self, tmp_path):
         return DirectoryStore(tmp_path)
 
@@ -103,7 +105,7 @@ class TestDirectoryStore(StoreTests):
 
 
 class TestDirectoryStoreSynced(TestDirectoryStore):
-    n_many = 100
+    n_many = n_bulk = 100
 
     def create_store(self, tmp_path):
         return DirectoryStore(tmp_path, durability="fsync")

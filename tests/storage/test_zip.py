@@ -57,7 +57,8 @@ class TestZipStore(StoreTests):
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 class TestCompressed(StoreTests):
-    n_many = 50
+    n_many = n_bulk = 50
+    large_nbytes = 1_000_000  # lzma is slow
 
     @pytest.fixture(autouse=True)
     def _method(self, method):
