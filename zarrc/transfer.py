@@ -251,14 +251,17 @@ def blocks(plan: Plan, itemsize: int, most: int = BLOCK_NBYTES) -> Iterator[tupl
     cuts = axis_cuts(plan)
     step = [len(cut) - 1 for cut in cuts]
     for axis in range(len(step)):
-        per_row = itemsize * math.prod(
-            max(b - a for a, b in zip(cut, cut[n:], strict=False))
-            for cut, n in zip(cuts, step, strict=True)
-            if n
-        )
-        if per_row > most:
-            step[axis] = max(1, step[axis] * most // per_row)
+        if itemsize * _largest(cuts, step) > most:
+            step[axis] = 1
+            step[axis] = max(1, most // (itemsize * _largest(cuts, step)))
     yield from _product_blocks(cuts, step)
+
+
+def _largest(cuts: list[list[int]], step: list[int]) -> int:
+    """Return the number of elements of the largest block of `step` chunks along each axis."""
+    return math.prod(
+        max(b - a for a, b in zip(cut, cut[n:], strict=False)) for cut, n in zip(cuts, step, strict=True)
+    )
 
 
 def axis_cuts(plan: Plan) -> list[list[int]]:
