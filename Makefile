@@ -15,7 +15,7 @@ help:
 	@echo "make test           build, install and test"
 	@echo "make services       get the peer libraries and servers that some tests need"
 	@echo "make test-thorough  many more examples, debug and sanitizer builds, other Pythons"
-	@echo "make lint           ruff, cython-lint, mypy, codespell"
+	@echo "make lint           ruff, cython-lint, mypy, stubtest, codespell"
 	@echo "make docs           build the documentation into site/, warnings are errors"
 	@echo "make bench          run the asv benchmarks once, quickly"
 	@echo "make sdist          build a source distribution into dist/"
@@ -38,6 +38,7 @@ lint: $(VENV)/test.done $(VENV)/lint.done
 	$(BIN)/ruff format --check .
 	PATH="$(BIN):$$PATH" cython-lint zarrc
 	$(BIN)/mypy
+	$(BIN)/python -P -m mypy.stubtest --allowlist tools/stubtest.txt --mypy-config-file pyproject.toml zarrc.kernels
 	$(BIN)/codespell
 
 docs: $(VENV)/docs.done
