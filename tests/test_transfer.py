@@ -348,8 +348,9 @@ class TestProcesses:
 
 
 INTERRUPTED = """if True:
-    import sys, threading, time, numcodecs, numpy as np, zarrc
+    import signal, sys, threading, time, numcodecs, numpy as np, zarrc
     from array_strategies import CountingMapping
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
     kind, road, folder = sys.argv[1:]
     zarrc.config.set({"threading.max_workers": 2})
     store = {"files": lambda: zarrc.DirectoryStore(folder), "dict": dict, "mapping": CountingMapping}[road]()
