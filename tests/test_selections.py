@@ -16,7 +16,7 @@ from array_strategies import (
     shapes_and_chunks,
 )
 from fill_value_strategies import struct_dtypes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import run
 from selection_strategies import (
@@ -39,6 +39,9 @@ from zarrc.errors import BoundsCheckError, ReadOnlyError, VindexInvalidSelection
 from zarrc.storage import DirectoryStore
 
 store_names = st.sampled_from(STORES)
+
+# twenty tests of so many are 40,000 examples in the thorough profile, in minutes and not in hours
+enough = settings(max_examples=min(settings.default.max_examples, 2000))
 
 
 def block_selections(shape, chunks):
@@ -101,6 +104,7 @@ METHODS = {
 
 class TestAgainstNumPy:
     @pytest.mark.parametrize("kind", KINDS)
+    @enough
     @given(data=st.data())
     def test_read(self, kind, data):
         settings, a = data.draw(stored())
@@ -117,6 +121,7 @@ class TestAgainstNumPy:
                     assert_same(getattr(z, f"get_{METHODS[kind]}")(selection), expected)
 
     @pytest.mark.parametrize("kind", KINDS)
+    @enough
     @given(data=st.data())
     def test_write(self, kind, data):
         settings, a = data.draw(stored())
@@ -140,6 +145,7 @@ class TestAgainstNumPy:
             assert_same(zarrc.open_array(store, mode="r")[...], a)
 
     @pytest.mark.parametrize("kind", KINDS)
+    @enough
     @given(data=st.data())
     def test_out(self, kind, data):
         settings, a = data.draw(stored(max_dims=4))
@@ -158,6 +164,7 @@ class TestAgainstNumPy:
             assert get(selection, out=out) is out
             assert_same(np.asarray(out), np.asarray(expected, dtype=a.dtype))
 
+    @enough
     @given(data=st.data())
     def test_fields(self, data):
         settings, a = data.draw(stored(max_dims=3, dtype=struct_dtypes))
@@ -208,6 +215,7 @@ def outs(draw, shape, dtype):
 class TestLongLists:
     """More entries in a chunk than are gone through at once."""
 
+    @enough
     @given(data=st.data())
     def test_points(self, data):
         a, z, rng = self.array(data)
@@ -225,6 +233,7 @@ class TestLongLists:
         put(a, numbered(a.shape)[points], value)
         assert_same(z[...], a)
 
+    @enough
     @given(data=st.data())
     def test_rows_and_columns(self, data):
         a, z, rng = self.array(data)
@@ -236,6 +245,7 @@ class TestLongLists:
         put(a, numbered(a.shape)[np.ix_(rows, columns)], value)
         assert_same(z[...], a)
 
+    @enough
     @given(data=st.data())
     def test_masks(self, data):
         a, z, rng = self.array(data)
@@ -545,6 +555,7 @@ class TestFields:
 # ------------------------------------------------------- how often, how much
 
 
+@enough
 @given(shapes_and_chunks(3), st.data())
 def test_each_chunk_is_fetched_once_and_no_other(shape_and_chunks, data):
     shape, chunks = shape_and_chunks
