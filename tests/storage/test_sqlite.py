@@ -252,6 +252,34 @@ class TestFailures:
         with pytest.raises(OSError, match="malformed"), SQLiteStore(tmp_path / "x.sqlite") as store:
             store["a"]
 
+    def test_truncated_while_open(self, tmp_path):
+        code = (
+            "import os, sys; from zarrc.storage import SQLiteStore\n"
+            "store = SQLiteStore(sys.argv[1])\n"
+            "store['a'] = os.urandom(1_000_000); store.flush(); store['a']\n"
+            "os.truncate(store.path, 500_000)\n"
+            "try: store['a']\n"
+            "except OSError as e: print(type(e).__name__)\n"
+            "os._exit(0)"
+        )
+        assert processes.run(code, tmp_path / "x.sqlite") == "OSError"
+
+    def test_shrunk_by_another_process(self, store):
+        store.setitems({f"{i}": os.urandom(100_000) for i in range(20)})
+        store.rmdir()
+        store["a"] = bytes(100_000)
+        store.flush()
+        before = os.path.getsize(store.path)
+        code = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+            "c.execute('VACUUM'); c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close()"
+        )
+        processes.run(code, store.path)
+        assert os.path.getsize(store.path) < before / 2
+        assert store["a"] == bytes(100_000)
+        store["b"] = b"2"
+        assert dict(store) == {"a": bytes(100_000), "b": b"2"}
+
     def test_full(self, store):
         connection = store._connections.take()
         connection.execute("PRAGMA max_page_count = 10")

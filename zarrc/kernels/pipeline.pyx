@@ -471,7 +471,8 @@ cdef class Pipeline:
         cdef index_t batch = plan.n_chunks, n, i
         cdef int stopped
         if self.t.access == MAPPING:
-            batch = min(batch, max(2 * threads, BATCH_NBYTES // max(1, self.t.geometry.nbytes)))
+            at_once = getattr(self.store, "batch_nbytes", BATCH_NBYTES)
+            batch = min(batch, max(2 * threads, at_once // max(1, self.t.geometry.nbytes)))
         job.sources = &one
         if batch > 1:
             job.sources = <Source*> PyMem_Malloc(batch * sizeof(Source))

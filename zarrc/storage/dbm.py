@@ -345,7 +345,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def _open_best(path: str, flag: str, mode: int) -> Any:
+def _open_best(path: str, flag: Any, mode: int) -> Any:
     """Open the kind of database that is there, or the best kind that this Python has."""
     import dbm
     from importlib import import_module

@@ -12,7 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,9 +26,10 @@ from zarrc.storage.base import (
     normalize_value,
     own_mapping,
 )
+from zarrc.storage.buffers import Transfers
 
-if TYPE_CHECKING:
-    import lmdb
+# What py-lmdb says about its types differs between its versions.
+Transaction = Any
 
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ class LMDBStore(Store):
         self.__dict__.update(state)
         self._open()
 
-    def _change(self, act: Callable[[lmdb.Transaction], T]) -> T:
+    def _change(self, act: Callable[[Transaction], T]) -> T:
         """Do something in one transaction; it may be done again in another one."""
         self.check_writeable()
         return self._environment.write(act)
@@ -165,7 +166,7 @@ class LMDBStore(Store):
         return os.path.realpath(self.path)
 
     def transfers(self) -> Any:
-        return _Transfers(self) if self.buffers else self
+        return Transfers(self, self.getbuffers) if self.buffers else self
 
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
         if not own_mapping(self):
@@ -184,7 +185,7 @@ class LMDBStore(Store):
             return super().getitems(keys, contexts=contexts)
         names = [(key, _name(key)) for key in keys]
 
-        def get(transaction: lmdb.Transaction) -> dict[str, bytes]:
+        def get(transaction: Transaction) -> dict[str, bytes]:
             found = ((key, transaction.get(name)) for key, name in names)
             return {key: value for key, value in found if value is not None}
 
@@ -215,7 +216,7 @@ class LMDBStore(Store):
             return
         items = [(_new_name(key), normalize_value(value)) for key, value in values.items()]
 
-        def put(transaction: lmdb.Transaction) -> None:
+        def put(transaction: Transaction) -> None:
             for name, value in items:
                 transaction.put(name, value)
 
@@ -255,7 +256,7 @@ class LMDBStore(Store):
     def getsize_prefix(self, path: str = "") -> int:
         prefix = _prefix(path)
 
-        def total(transaction: lmdb.Transaction) -> int:
+        def total(transaction: Transaction) -> int:
             return sum(len(transaction.get(name)) for name in _names_under(transaction, prefix))
 
         return self._environment.read(total, buffers=True)
@@ -293,27 +294,6 @@ def _prefix(path: str) -> bytes:
 
 
 # buffers for transfers
-
-
-class _Transfers:
-    """A store whose bulk reads give buffers instead of bytes."""
-
-    def __init__(self, store: LMDBStore) -> None:
-        self._store = store
-        self.setitems = store.setitems
-        self.delitems = store.delitems
-
-    def __getitem__(self, key: str) -> bytes:
-        return self._store[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._store[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self._store[key]
-
-    def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return self._store.getbuffers(keys)
 
 
 class _Snapshot:
@@ -365,7 +345,7 @@ class _Environment:
 
     def _open(self, read_only: bool) -> None:
         self.read_only = read_only
-        self._handle = _open(self.path, read_only, self.options)
+        self._handle: Any = _open(self.path, read_only, self.options)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -373,7 +353,7 @@ class _Environment:
 
     # reading
 
-    def begin(self, buffers: bool) -> lmdb.Transaction:
+    def begin(self, buffers: bool) -> Transaction:
         """A new read transaction, to be given to `end`."""
         import lmdb
 
@@ -389,7 +369,7 @@ class _Environment:
             self._n_reading += 1
             return transaction
 
-    def _try_begin(self, buffers: bool) -> lmdb.Transaction:
+    def _try_begin(self, buffers: bool) -> Transaction:
         import lmdb
 
         try:
@@ -400,7 +380,7 @@ class _Environment:
             self._handle.reader_check()
         return self._handle.begin(buffers=buffers)
 
-    def end(self, transaction: lmdb.Transaction) -> None:
+    def end(self, transaction: Transaction) -> None:
         if self.pid != os.getpid():
             _left_to_parents.append(transaction)
             return
@@ -412,7 +392,7 @@ class _Environment:
                     self._handle.close()
                 self._turn.notify_all()
 
-    def read(self, act: Callable[[lmdb.Transaction], T], buffers: bool = False) -> T:
+    def read(self, act: Callable[[Transaction], T], buffers: bool = False) -> T:
         """Do something in a read transaction."""
         import lmdb
 
@@ -426,7 +406,7 @@ class _Environment:
 
     # writing
 
-    def write(self, act: Callable[[lmdb.Transaction], T]) -> T:
+    def write(self, act: Callable[[Transaction], T]) -> T:
         """Do something in a write transaction, again if the map had to grow."""
         import lmdb
 
@@ -576,7 +556,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def _open(path: str, read_only: bool, options: dict[str, Any]) -> lmdb.Environment:
+def _open(path: str, read_only: bool, options: dict[str, Any]) -> Any:
     try:
         import lmdb
     except ImportError as error:
@@ -606,7 +586,7 @@ def _open(path: str, read_only: bool, options: dict[str, Any]) -> lmdb.Environme
 # what is done in a transaction
 
 
-def _part(transaction: lmdb.Transaction, name: bytes, start: int, nbytes: int | None) -> bytes | None:
+def _part(transaction: Transaction, name: bytes, start: int, nbytes: int | None) -> bytes | None:
     view = transaction.get(name)
     if view is None:
         return None
@@ -614,7 +594,7 @@ def _part(transaction: lmdb.Transaction, name: bytes, start: int, nbytes: int | 
     return bytes(part if nbytes is None else part[:nbytes])
 
 
-def _names_under(transaction: lmdb.Transaction, prefix: bytes) -> list[bytes]:
+def _names_under(transaction: Transaction, prefix: bytes) -> list[bytes]:
     names = []
     cursor = transaction.cursor()
     there = cursor.set_range(prefix)
@@ -624,7 +604,7 @@ def _names_under(transaction: lmdb.Transaction, prefix: bytes) -> list[bytes]:
     return names
 
 
-def _children(transaction: lmdb.Transaction, prefix: bytes) -> set[str]:
+def _children(transaction: Transaction, prefix: bytes) -> set[str]:
     """Names directly under a prefix; from each one the search leaps over all that is below it."""
     names = set()
     cursor = transaction.cursor()
@@ -637,12 +617,12 @@ def _children(transaction: lmdb.Transaction, prefix: bytes) -> set[str]:
     return names
 
 
-def _delete(transaction: lmdb.Transaction, names: Iterable[bytes]) -> None:
+def _delete(transaction: Transaction, names: Iterable[bytes]) -> None:
     for name in names:
         transaction.delete(name)
 
 
-def _rename(transaction: lmdb.Transaction, src: str, dst: str) -> None:
+def _rename(transaction: Transaction, src: str, dst: str) -> None:
     moving = _names_at(transaction, src)
     if not moving:
         raise KeyError(src)
@@ -654,13 +634,13 @@ def _rename(transaction: lmdb.Transaction, src: str, dst: str) -> None:
         transaction.put(_new_name(dst + name.decode()[len(src) :]), transaction.pop(name))
 
 
-def _names_at(transaction: lmdb.Transaction, path: str) -> list[bytes]:
+def _names_at(transaction: Transaction, path: str) -> list[bytes]:
     name = path.encode()
     own = [] if transaction.get(name) is None else [name]
     return own + _names_under(transaction, name + b"/")
 
 
-def _getsize(transaction: lmdb.Transaction, path: str) -> int:
+def _getsize(transaction: Transaction, path: str) -> int:
     value = transaction.get(path.encode()) if path else None
     if value is not None:
         return len(value)

@@ -34,6 +34,7 @@ from zarrc.storage.base import (
     normalize_value,
     own_mapping,
 )
+from zarrc.storage.buffers import Arena, Transfers
 
 _MODES = ("r", "r+", "a", "w", "x")
 _METHODS = (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA)
@@ -183,6 +184,9 @@ class ZipStore(Store):
             return super().get_partial(key, start, nbytes)
         check_key(key)
         return self._archive.read_part(key, start, nbytes)
+
+    def transfers(self) -> Any:
+        return Transfers(self, self._archive.read_several)
 
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys: all of them, or none if that fails."""
@@ -483,11 +487,34 @@ class _Archive:
             value = _decompress(member, value)
         if len(value) != member.nbytes:
             raise self._damaged(key)
+        self._check(key, member, value)
+        return value
+
+    def read_several(self, keys: Iterable[str]) -> dict[str, Any]:
+        """The values of those keys that are there, in memory that they share."""
+        arena = Arena()
+        found: dict[str, Any] = {}
+        for key in keys:
+            try:
+                start, member, reader = self._find(key)
+            except KeyError:
+                continue
+            if member.method != ZIP_STORED or member.nbytes > _MAX_TRANSFER:
+                found[key] = self.read(key)
+                continue
+            memory: Any = arena.take(member.nbytes)
+            if os.preadv(reader.number, [memory], start) != member.nbytes:
+                raise self._damaged(key)
+            self._check(key, member, memory)
+            found[key] = memory
+        return found
+
+    def _check(self, key: str, member: _Member, value: Any) -> None:
+        """Check a value's checksum, once for each member."""
         if not member.checked:
             if zlib.crc32(value) != member.crc:
                 raise self._damaged(key, "has a wrong checksum")
             member.checked = True
-        return value
 
     def read_part(self, key: str, start: int, nbytes: int | None) -> bytes:
         first, member, reader = self._find(key)
