@@ -60,7 +60,13 @@ def test_zarrc_reads_the_peers(peer, zarr_format, tmp_path):
     run(peer, WRITE[peer], path, str(zarr_format))
     root = zarrc.open_consolidated(path)
     array = root["s/t/b"]
-    found = [sorted(root["s/t"]), dict(root.attrs), dict(array.attrs), array[:2].tolist(), str(array.fill_value)]
+    found = [
+        sorted(root["s/t"]),
+        dict(root.attrs),
+        dict(array.attrs),
+        array[:2].tolist(),
+        str(array.fill_value),
+    ]
     assert found == EXPECTED
     assert [name for name, _ in root.members(max_depth=None)] == ["s", "s/t", "s/t/b"]
 

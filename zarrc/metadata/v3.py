@@ -46,22 +46,26 @@ def decode(document: bytes | str | Mapping) -> ArrayMetadata | GroupMetadata:
         A key is missing, wrong, or names something that must be understood and is not.
     """
     if type(document) is bytes:
-        meta = _templates.find(document)
-        if meta is None:
-            meta = _decode(load(document, "zarr.json"))
-            if isinstance(meta, ArrayMetadata):
-                _templates.remember(document, meta)
-        return meta
+        return _templates.find(document) or _decode_template(document)
     content = load(document, "zarr.json")
     attributes = content.pop("attributes", {})
     key = content_key(content)
     alike = _contents.find(key, attributes) if type(attributes) is dict else None
-    if alike is None:
-        meta = _decode({**content, "attributes": attributes})
-        if isinstance(meta, ArrayMetadata):
-            _contents.remember(key, meta)
-        return meta
-    return alike
+    return alike or _decode_content({**content, "attributes": attributes}, key)
+
+
+def _decode_template(document: bytes) -> ArrayMetadata | GroupMetadata:
+    meta = _decode(load(document, "zarr.json"))
+    if isinstance(meta, ArrayMetadata):
+        _templates.remember(document, meta)
+    return meta
+
+
+def _decode_content(content: dict, key: bytes | None) -> ArrayMetadata | GroupMetadata:
+    meta = _decode(content)
+    if isinstance(meta, ArrayMetadata):
+        _contents.remember(key, meta)
+    return meta
 
 
 def _decode(content: dict) -> ArrayMetadata | GroupMetadata:
