@@ -849,7 +849,8 @@ def _parse_directory(data: bytes, n: int, shift: int, path: str) -> Iterator[tup
         )
         end = at + _CENTRAL.size + n_name + n_extra + n_comment
         record = data[at:end]
-        name = record[_CENTRAL.size : _CENTRAL.size + n_name].decode("utf-8" if flags & _UTF8 else "cp437")
+        raw = record[_CENTRAL.size : _CENTRAL.size + n_name]
+        name = raw.decode("utf-8" if flags & _UTF8 or raw.isascii() else "cp437")
         offset = fields[16]
         if _LARGE in (stored, nbytes, offset):
             large = {
