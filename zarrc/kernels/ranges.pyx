@@ -61,10 +61,10 @@ cdef void plan_reads(const Layout* layout, size_t itemsize, Reads* reads) noexce
         reads.group = 1
         return
     axis = &layout.axes[reads.level]
-    reads.group = axis.count
-    if reads.spans[reads.level] > PIECE_NBYTES:
+    reads.group = axis.count        # of a list, which may be in any order, all in one read
+    if reads.spans[reads.level] > PIECE_NBYTES and axis.src_offsets == NULL:
         pitch = axis.src_stride if axis.src_stride >= 0 else -axis.src_stride
-        reads.group = PIECE_NBYTES // pitch if axis.src_offsets == NULL and pitch and pitch < PIECE_NBYTES else 1
+        reads.group = PIECE_NBYTES // pitch if 0 < pitch < PIECE_NBYTES else 1
 
 
 cdef inline index_t src_at(const Axis* axis, index_t k) noexcept nogil:
