@@ -464,9 +464,9 @@ def _part(connection: sqlite3.Connection, key: str, start: int, nbytes: int | No
     if start < 0:
         start = f"max(0, length(v) - {-start})"  # type: ignore[assignment]
     length = "" if nbytes is None else f", {nbytes:d}"
-    return connection.execute(
-        f"SELECT substr(v, {start} + 1{length}) FROM zarr WHERE k = ?", (key,)
-    ).fetchone()
+    # some versions make NULL of a part of an empty value
+    part = f"ifnull(substr(v, {start} + 1{length}), x'')"
+    return connection.execute(f"SELECT {part} FROM zarr WHERE k = ?", (key,)).fetchone()
 
 
 def _rename(connection: sqlite3.Connection, src: str, dst: str) -> None:
