@@ -52,14 +52,19 @@ step_system() { # the system's blosc, zstd, lz4 and zlib
 }
 
 step_sanitizers() { # out-of-bounds accesses, undefined behaviour
-    local library preload=""
+    # left out: a thread that is ended with the process unwinds its stack in a way that AddressSanitizer
+    # takes for an overflow; and a handler that takes longer than its timer's period disturbs itself
+    local library preload="" not_these=(
+        --deselect tests/test_transfer.py::TestProcesses::test_a_daemon_thread_at_the_end
+        --deselect tests/test_transfer.py::TestInterrupts::test_handlers_run_during_a_read
+    )
     for library in libasan.so libubsan.so libstdc++.so; do
         preload+="$(gcc -print-file-name=$library) "
     done
     ZARRC_SANITIZE=address,undefined environment sanitizers "$PYTHON" '.[test]' &&
         LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
             PYTHONMALLOC=malloc ZARRC_HYPOTHESIS=default \
-            .venvs/sanitizers/bin/python .venvs/sanitizers/bin/pytest -q -m 'not peer and not slow'
+            .venvs/sanitizers/bin/python .venvs/sanitizers/bin/pytest -q -m 'not peer and not slow' "${not_these[@]}"
 }
 
 step_python() { # VERSION
