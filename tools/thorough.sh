@@ -47,8 +47,14 @@ step_system() { # the system's blosc, zstd, lz4 and zlib
         echo "the system's libraries are missing: 'make services' gets them"
         return 77
     fi
+    # left out: frames are those of the blosc package byte for byte only with its own zstd,
+    # and Debian's blosc knows snappy
+    local not_these=(
+        --deselect tests/kernels/test_blosc.py::test_large_frames_are_those_of_the_library
+        --deselect tests/kernels/test_blosc.py::test_snappy_is_refused_by_name
+    )
     ZARRC_SYSTEM_LIBS=1 environment system "$PYTHON" '.[test]' &&
-        .venvs/system/bin/pytest -q -m 'not peer'
+        .venvs/system/bin/pytest -q -m 'not peer' "${not_these[@]}"
 }
 
 step_sanitizers() { # out-of-bounds accesses, undefined behaviour
