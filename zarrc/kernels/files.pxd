@@ -1,7 +1,27 @@
+from libc.stdint cimport int64_t, uint64_t
+
 from .types cimport Buffer, Status, index_t
 
 cdef enum:
     PATH_CAPACITY = 8192    # longer paths are refused by the system anyway (PATH_MAX is 4096)
+
+# What tells one state of a file from another.
+ctypedef struct Stamp:
+    uint64_t device
+    uint64_t inode
+    int64_t nbytes
+    int64_t mtime_ns
+    int64_t ctime_ns
+
+# The stamp of an open file or of the one at a path; false with `code` set on failure.
+# Neither is for folders: false, and `code` is EISDIR.
+cdef bint stamp_open_file(int fd, Stamp* out, int* code) noexcept nogil
+cdef bint stamp_path(const char* path, Stamp* out, int* code) noexcept nogil
+cdef bint is_same(const Stamp* a, const Stamp* b) noexcept nogil
+
+# Is the last change so long ago that a further one would get another time? Only then does an
+# equal stamp prove that what was read after it was taken is still what the file holds.
+cdef bint is_settled(const Stamp* stamp) noexcept nogil
 
 # Read all of a file into a growable buffer. OK with `absent` set when there is none.
 cdef Status read_file(const char* path, Buffer* out, bint* absent, int* code) noexcept nogil

@@ -8,11 +8,11 @@ no such thing, it gets a temporary name in the same folder and is renamed.
 import os
 
 from libc.errno cimport EEXIST, EINTR, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strrchr
 from posix.fcntl cimport O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY, open
-from posix.stat cimport fstat, mkdir, struct_stat
+from posix.stat cimport fstat, mkdir, stat, struct_stat
 from posix.unistd cimport close, fsync as fsync_fd, getpid, pread, read, unlink, write
 
 from .types cimport Buffer, Status, index_t, reserve, reserve_keeping, OK, SYSTEM, WRONG_SIZE
@@ -56,6 +56,31 @@ cdef extern from *:
 
 cdef extern from *:
     """
+    #include <cstdint>
+    #include <ctime>
+    #include <sys/stat.h>
+    #ifdef __APPLE__
+    #define ZARRC_TIMES(info) (info)->st_mtimespec, (info)->st_ctimespec
+    #else
+    #define ZARRC_TIMES(info) (info)->st_mtim, (info)->st_ctim
+    #endif
+    static int64_t zarrc_ns(struct timespec t) { return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec; }
+    static void zarrc_times(const struct stat* info, int64_t* mtime_ns, int64_t* ctime_ns) {
+        const struct timespec times[2] = {ZARRC_TIMES(info)};
+        *mtime_ns = zarrc_ns(times[0]);
+        *ctime_ns = zarrc_ns(times[1]);
+    }
+    static int64_t zarrc_now_ns(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return zarrc_ns(now);
+    }
+    """
+    void zarrc_times(const struct_stat* info, int64_t* mtime_ns, int64_t* ctime_ns) nogil
+    int64_t zarrc_now_ns() nogil
+
+cdef extern from *:
+    """
     #include <atomic>
     static std::atomic<uint64_t> zarrc_temporaries{0};
     static uint64_t zarrc_next_temporary(void) { return zarrc_temporaries.fetch_add(1); }
@@ -69,6 +94,7 @@ cdef uint64_t nonce = int.from_bytes(os.urandom(4), "little")
 
 cdef enum:
     FIRST_READ = 1 << 16    # bytes asked for when nothing is known about a file's size
+    TICK_NS = 20_000_000    # file times are those of the system's clock tick, 10 ms at most
 
 
 cdef inline bint means_absent(int code) noexcept nogil:
@@ -146,6 +172,45 @@ cdef int open_file(const char* path, size_t* nbytes, bint* absent, int* code) no
         return -1
     nbytes[0] = info.st_size
     return fd
+
+
+cdef bint fill_stamp(const struct_stat* info, Stamp* out, int* code) noexcept nogil:
+    if info.st_mode & 0o170000 == 0o040000:
+        code[0] = EISDIR
+        return False
+    out.device = info.st_dev
+    out.inode = info.st_ino
+    out.nbytes = info.st_size
+    zarrc_times(info, &out.mtime_ns, &out.ctime_ns)
+    return True
+
+
+cdef bint stamp_open_file(int fd, Stamp* out, int* code) noexcept nogil:
+    cdef struct_stat info
+    if fstat(fd, &info) != 0:
+        code[0] = errno
+        return False
+    return fill_stamp(&info, out, code)
+
+
+cdef bint stamp_path(const char* path, Stamp* out, int* code) noexcept nogil:
+    cdef struct_stat info
+    if stat(path, &info) != 0:
+        code[0] = errno
+        return False
+    return fill_stamp(&info, out, code)
+
+
+cdef bint is_same(const Stamp* a, const Stamp* b) noexcept nogil:
+    return (
+        a.device == b.device and a.inode == b.inode and a.nbytes == b.nbytes
+        and a.mtime_ns == b.mtime_ns and a.ctime_ns == b.ctime_ns
+    )
+
+
+cdef bint is_settled(const Stamp* stamp) noexcept nogil:
+    cdef int64_t last = stamp.mtime_ns if stamp.mtime_ns > stamp.ctime_ns else stamp.ctime_ns
+    return zarrc_now_ns() - last > TICK_NS
 
 
 cdef Status read_range(int fd, char* out, size_t nbytes, index_t offset, int* code) noexcept nogil:
