@@ -408,6 +408,33 @@ class StoreTests:
             with pytest.raises(KeyError):
                 base.get_partial(store, key, 0, 1)
 
+    def test_get_partials(self, store: AnyStore) -> None:
+        store["a"], store["b/c"] = b"0123456789", b"abc"
+        ranges = [("b/c", 1, 1), ("x", 0, 1), ("a", -3, None), ("a", 2, 4), ("b", 0, 1), ("a", 8, 99)]
+        assert base.get_partials(store, ranges) == [b"b", None, b"789", b"2345", None, b"89"]
+        assert base.get_partials(store, []) == []
+
+    def test_get_partials_of_a_version(self, store: AnyStore) -> None:
+        """Where a store names versions, parts are of the one that is asked for or there are none."""
+        store["a"], store["b"] = b"0123456789", b"abc"
+        versions: dict[str, str] = {}
+        assert base.get_partials(store, [("a", -2, None), ("b", 0, 1), ("x", 0, 1)], versions) == [
+            b"89",
+            b"a",
+            None,
+        ]
+        if not versions:
+            pytest.skip("no versions have names here")
+        assert set(versions) == {"a", "b"}
+        store["a"] = b"abcdefghij"
+        assert base.get_partials(store, [("a", 0, 1), ("b", 1, 1), ("a", 1, 1)], versions) == [
+            None,
+            b"b",
+            None,
+        ]
+        del store["b"]
+        assert base.get_partials(store, [("b", 1, 1)], versions) == [None]
+
     def test_bulk(self, store: AnyStore) -> None:
         values = {"a": b"1", "b/c": b"2", "b/d": b"3"}
         base.setitems(store, values)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from types import FunctionType
 from typing import Any
@@ -34,6 +34,9 @@ TEMPORARY_PREFIX = ".zarrc-"
 
 # NUL, a backslash, or a segment that is empty, "." or ".."
 _BAD_KEY = re.compile(r"[\0\\]|(?:^|/)\.{0,2}(?:/|$)")
+
+Range = tuple[str, int, int | None]  # of a value: key, start and size, as `Store.get_partial` takes them
+
 _MAPPING_METHODS = ("__getitem__", "__setitem__", "__delitem__", "__contains__")
 
 
@@ -126,6 +129,27 @@ class Store(MutableMapping[str, Any]):
             There is no such key.
         """
         return _cut(self[key], start, nbytes)
+
+    def get_partials(
+        self, ranges: Sequence[Range], versions: MutableMapping[str, str] | None = None
+    ) -> list[bytes | None]:
+        """Parts of values, asked for together.
+
+        Parameters
+        ----------
+        ranges : sequence of (key, start, nbytes)
+            As for `get_partial`, in any order; a key may be there several times.
+        versions : dict of str, optional
+            Names of versions by key, of stores that have them; others leave it alone. Of a key that is in
+            it, parts of that very version are given or none. The others get theirs, if all their parts
+            are of one.
+
+        Returns
+        -------
+        list of bytes or None
+            One for each range; None where there is no such key, or not in that version.
+        """
+        return _get_partials_one_by_one(self, ranges)
 
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
         """The values of those of ``keys`` that are there."""
@@ -488,6 +512,25 @@ def get_partial(store: Any, key: str, start: int, nbytes: int | None = None) -> 
     if isinstance(store, Store):
         return store.get_partial(key, start, nbytes)
     return _cut(store[key], start, nbytes)
+
+
+def get_partials(
+    store: Any, ranges: Sequence[Range], versions: MutableMapping[str, str] | None = None
+) -> list[bytes | None]:
+    """Parts of values, asked for together (see `Store.get_partials`)."""
+    if isinstance(store, Store):
+        return store.get_partials(ranges, versions)
+    return _get_partials_one_by_one(store, ranges)
+
+
+def _get_partials_one_by_one(store: Any, ranges: Sequence[Range]) -> list[bytes | None]:
+    parts: list[bytes | None] = []
+    for key, start, nbytes in ranges:
+        try:
+            parts.append(get_partial(store, key, start, nbytes))
+        except KeyError:
+            parts.append(None)
+    return parts
 
 
 def _cut(value: Any, start: int, nbytes: int | None) -> bytes:

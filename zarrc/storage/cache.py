@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -226,6 +226,25 @@ class LRUStoreCache(Store):
             return base.get_partial(self._store, key, start, nbytes)
         part = value[start:]
         return part if nbytes is None else part[:nbytes]
+
+    def get_partials(
+        self, ranges: Sequence[base.Range], versions: MutableMapping[str, str] | None = None
+    ) -> list[bytes | None]:
+        """Parts of values that are kept, the others from the store; those of which versions matter all from there."""
+        if not own_mapping(self):
+            return super().get_partials(ranges)
+        if versions is not None:
+            return base.get_partials(self._store, ranges, versions)
+        kept = {key: self._kept(key) for key, _, _ in ranges}
+        read = iter(base.get_partials(self._store, [each for each in ranges if kept[each[0]] is None]))
+        parts: list[bytes | None] = []
+        for key, start, nbytes in ranges:
+            value = kept[key]
+            if value is None:
+                parts.append(next(read))
+            else:
+                parts.append(value[start:] if nbytes is None else value[start:][:nbytes])
+        return parts
 
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
         if not own_mapping(self):

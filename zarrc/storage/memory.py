@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 from zarrc.storage import base
@@ -95,6 +95,13 @@ class KVStore(Store):
         if own_mapping(self):
             return base.get_partial(self._mutable_mapping, key, start, nbytes)
         return super().get_partial(key, start, nbytes)
+
+    def get_partials(
+        self, ranges: Sequence[base.Range], versions: MutableMapping[str, str] | None = None
+    ) -> list[bytes | None]:
+        if own_mapping(self):
+            return base.get_partials(self._mutable_mapping, ranges, versions)
+        return super().get_partials(ranges)
 
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
         if own_mapping(self):
