@@ -222,7 +222,6 @@ def test_wrong_chunk_key_encodings():
         ({"compressors": 1}, BadCompressorError, "expected Codec object"),
         ({"compressors": {"name": "foo"}}, MetadataError, "unknown codec 'foo'"),
         ({"compressors": {"name": "zstd", "configuration": {"level": 99}}}, MetadataError, "level must be"),
-        ({"shards": (5,)}, ValueError, "shards= is not available"),
         ({"filters": codecs.TransposeCodec(order=(1, 0))}, ValueError, "axes"),
         ({"dimension_names": ["a", "b"]}, MetadataError, "dimension_names"),
         ({"config": {"foo": 1}}, TypeError, "unknown array options"),

@@ -20,6 +20,10 @@ SMALLEST_GUESS = 128 * 2**10
 MIDDLE_GUESS = 256 * 2**10
 LARGEST_GUESS = 64 * 2**20
 
+# Guesses for arrays with shards: chunks that are read alone are small, what a key holds is large.
+LARGEST_INNER_GUESS = 2**20
+USUAL_SHARD = 32 * 2**20
+
 # What h5py takes when it creates a dataset and a chunked, compressed array has no use for.
 H5PY_ONLY = frozenset(
     {
@@ -85,38 +89,129 @@ def normalize_chunks(chunks: Any, shape: Shape, itemsize: int) -> Shape:
     TypeError, ValueError
         When `chunks` is none of these, or a length is not positive.
     """
-    if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
+    if is_guess(chunks):
         return guess_chunks(shape, itemsize)
-    if chunks is False:
-        chunks = -1
-    if _is_integer(chunks):
-        lengths: tuple[Any, ...] = (chunks,) * len(shape)
-    else:
-        lengths = _as_tuple(chunks, "chunks")
+    return _lengths("chunk", chunks, shape)
+
+
+def is_guess(chunks: Any) -> bool:
+    """Whether a chunk shape is left to be guessed."""
+    return chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto")
+
+
+def _lengths(what: str, given: Any, shape: Shape) -> Shape:
+    """Return the lengths of a chunk or a shard that are given; those of whole axes are the axes' own."""
+    return tuple(
+        _length(what, length, n) for length, n in zip(_per_axis(what, given, shape), shape, strict=True)
+    )
+
+
+def _per_axis(what: str, given: Any, shape: Shape) -> tuple[Any, ...]:
+    """Return what is given for each axis; None where nothing is."""
+    if given is False:
+        given = -1
+    if _is_integer(given):
+        return (given,) * len(shape)
+    lengths = _as_tuple(given, f"{what}s")
     if len(lengths) > len(shape):
-        raise ValueError(f"too many dimensions in chunks: {lengths} for an array of shape {shape}")
-    lengths += (None,) * (len(shape) - len(lengths))
-    return tuple(_chunk_length(length, n) for length, n in zip(lengths, shape, strict=True))
+        raise ValueError(f"too many dimensions in {what}s: {lengths} for an array of shape {shape}")
+    return lengths + (None,) * (len(shape) - len(lengths))
 
 
-def _chunk_length(length: Any, axis_length: int) -> int:
+def _length(what: str, length: Any, axis_length: int) -> int:
     if length is None:
         return max(axis_length, 1)
-    length = _as_int(length, "chunks")
+    length = _as_int(length, f"{what}s")
     if length == -1:
         return max(axis_length, 1)
     if length == 0 and axis_length == 0:
         return 1
     if length <= 0:
-        raise ValueError(f"a chunk's length must be positive, or -1 for the whole axis; found {length}")
+        raise ValueError(f"a {what}'s length must be positive, or -1 for the whole axis; found {length}")
     return length
 
 
-def guess_chunks(shape: Shape, itemsize: int) -> Shape:
+def normalize_shards(
+    shards: Any, chunks: Any, shape: Shape, itemsize: int, usual_nbytes: int = USUAL_SHARD
+) -> tuple[Shape, Shape]:
+    """Return the chunk shape and the shard shape of an array that has both.
+
+    Parameters
+    ----------
+    shards : True, "auto", int or sequence
+        True and "auto" guess; -1 and None are the whole axis, up to the end of its last chunk.
+    chunks, shape, itemsize
+        As for `normalize_chunks`.
+    usual_nbytes : int
+        Bytes of a decoded shard that guesses aim at.
+
+    Returns
+    -------
+    chunk_shape, shard_shape : tuple of int
+        The first divides the second.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `normalize_chunks` does, and where the chunks do not divide the shards.
+    """
+    if is_guess(shards):
+        guess = is_guess(chunks)
+        inner = _small_chunks(shape, itemsize) if guess else normalize_chunks(chunks, shape, itemsize)
+        return inner, guess_shards(shape, inner, itemsize, usual_nbytes)
+    outer = _lengths("shard", shards, shape)
+    if is_guess(chunks):
+        inner = tuple(map(_divisor, _small_chunks(outer, itemsize), outer))
+    else:
+        inner = normalize_chunks(chunks, shape, itemsize)
+    given = _per_axis("shard", shards, shape)
+    outer = tuple(
+        -(-n // c) * c if said in (None, -1) else n for said, n, c in zip(given, outer, inner, strict=True)
+    )
+    if any(n % c for n, c in zip(outer, inner, strict=True)):
+        raise ValueError(f"chunks {inner} must divide shards {outer} along every axis")
+    return inner, outer
+
+
+def guess_shards(shape: Shape, chunk_shape: Shape, itemsize: int, usual_nbytes: int = USUAL_SHARD) -> Shape:
+    """Guess a shard shape of whole chunks, of `usual_nbytes` or somewhat less.
+
+    The number of chunks is doubled along one axis after the other, the last one first, up to the array's own.
+
+    >>> guess_shards((10000, 10000), (100, 100), 4)
+    (3200, 1600)
+    """
+    most = [max(1, -(-n // c)) for n, c in zip(shape, chunk_shape, strict=True)]
+    counts = [1] * len(shape)
+    n_chunks = usual_nbytes // max(1, math.prod(chunk_shape) * itemsize)
+    while True:
+        growing = [axis for axis, n in enumerate(counts) if n < most[axis]]
+        if not growing:
+            break
+        axis = min(reversed(growing), key=counts.__getitem__)
+        longer = min(2 * counts[axis], most[axis])
+        if math.prod(counts) // counts[axis] * longer > n_chunks:
+            break
+        counts[axis] = longer
+    return tuple(n * c for n, c in zip(counts, chunk_shape, strict=True))
+
+
+def _small_chunks(shape: Shape, itemsize: int) -> Shape:
+    return guess_chunks(shape, itemsize, LARGEST_INNER_GUESS)
+
+
+def _divisor(length: int, whole: int) -> int:
+    """Return the divisor of `whole` that is the nearest to a length, by ratio."""
+    candidates = [n for n in range(1, math.isqrt(whole) + 1) if whole % n == 0]
+    candidates += [whole // n for n in candidates]
+    return min(candidates, key=lambda n: max(n / length, length / n))
+
+
+def guess_chunks(shape: Shape, itemsize: int, largest: int = LARGEST_GUESS) -> Shape:
     """Guess a chunk shape for an array that nobody chose one for.
 
-    The size aimed at grows with the array's own, from 128 KiB to 64 MiB. The axes
-    are halved in turn, the first one first, until a chunk is about that large.
+    The size aimed at grows with the array's own, from 128 KiB to 64 MiB or what `largest`
+    says. The axes are halved in turn, the first one first, until a chunk is about that large.
 
     >>> guess_chunks((10000, 10000), 4)
     (625, 625)
@@ -126,16 +221,16 @@ def guess_chunks(shape: Shape, itemsize: int) -> Shape:
     if nbytes == 0:
         return tuple(lengths)
     wanted = MIDDLE_GUESS * 2.0 ** math.log10(nbytes / 2**20)
-    wanted = min(max(wanted, SMALLEST_GUESS), LARGEST_GUESS)
+    wanted = min(max(wanted, SMALLEST_GUESS), largest)
     axis = 0
-    while math.prod(lengths) > 1 and not _is_near(math.prod(lengths) * itemsize, wanted):
+    while math.prod(lengths) > 1 and not _is_near(math.prod(lengths) * itemsize, wanted, largest):
         lengths[axis] = (lengths[axis] + 1) // 2
         axis = (axis + 1) % len(lengths)
     return tuple(lengths)
 
 
-def _is_near(nbytes: int, wanted: float) -> bool:
-    return nbytes < 1.5 * wanted and nbytes < LARGEST_GUESS
+def _is_near(nbytes: int, wanted: float, largest: int) -> bool:
+    return nbytes < 1.5 * wanted and nbytes < largest
 
 
 def normalize_order(order: Any) -> str:

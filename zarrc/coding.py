@@ -16,7 +16,7 @@ from .codecs import chain, registry
 from .codecs.base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES
 from .errors import BadCompressorError
 from .metadata import v2
-from .metadata.model import ArrayMetadata, CodecSpec
+from .metadata.model import SHARDING, ArrayMetadata, CodecSpec
 
 Specs = tuple[CodecSpec, ...]
 
@@ -69,6 +69,14 @@ def build_specs(
     if zarr_format == 2:
         return _format_2(coding, object_codec, ndim, order)
     return _format_3(coding, object_codec, dtype)
+
+
+def shard(codecs: Specs, chunk_shape: tuple[int, ...], index_location: Any = "end") -> Specs:
+    """Return the chain that keeps chunks, each encoded by `codecs`, in shards."""
+    from .codecs.sharding import ShardingCodec
+
+    sharding = ShardingCodec(chunk_shape, codecs, index_location=index_location)
+    return (CodecSpec(sharding.name, sharding.configuration()),)
 
 
 def complete(metadata: ArrayMetadata) -> ArrayMetadata:
@@ -148,6 +156,8 @@ def _format_2(coding: Coding, object_codec: CodecSpec | None, ndim: int, order: 
     filters, compressors = _several(coding.filters), _compressors(coding, 2, ndim)
     if coding.codecs is not None:
         filters, compressors = _split_for_format_2(_several(coding.codecs))
+    if any(spec.name == SHARDING for spec in (*filters, *compressors)):
+        raise ValueError("shards are for format 3: format 2 keeps each chunk under a key of its own")
     if len(compressors) > 1:
         raise TypeError(f"format 2 arrays have a single compressor, {len(compressors)} were given")
     if object_codec is not None:
@@ -175,6 +185,8 @@ def _format_3(coding: Coding, object_codec: CodecSpec | None, dtype: np.dtype) -
     _check_kinds("compressors", compressors, BYTES_TO_BYTES)
     usual = is_unsaid(coding.serializer)
     serializer = _usual_serializer(object_codec, dtype) if usual else _spec(coding.serializer)
+    if serializer.name == SHARDING and is_unsaid(coding.compressors) and is_unsaid(coding.compressor):
+        compressors = ()  # the inner chunks have codecs of their own
     # numcodecs' filters may work on bytes; format 3 has them after the serializer
     before = [spec for spec in filters if registry.kind(spec) == ARRAY_TO_ARRAY]
     after = [spec for spec in filters if registry.kind(spec) != ARRAY_TO_ARRAY]

@@ -30,7 +30,7 @@ from .indexing import (
 from .kernels.projection import project_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
-from .metadata.model import ArrayMetadata
+from .metadata.model import SHARDING, ArrayMetadata
 from .storage import base
 from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
@@ -169,6 +169,11 @@ class Array:
     def _grid(self) -> Any:
         return transfer.make_grid(self._meta)
 
+    @property
+    def _chunk_grid(self) -> Any:
+        """The grid of chunks: that of keys, or of inner chunks where the array is sharded."""
+        return self._grid if self._meta.sharding is None else transfer.make_inner_grid(self._meta)
+
     @cached_property
     def _pipeline(self) -> Any:
         return transfer.make_pipeline(
@@ -289,13 +294,13 @@ class Array:
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of a chunk."""
-        return self._meta.chunk_shape
+        """Shape of a chunk: of what is encoded alone, an inner chunk where the array is sharded."""
+        return self._meta.inner_chunk_shape
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Shape of what one key holds where that is more than a chunk; else None."""
-        return None
+        """Shape of what one key holds where the array is sharded; else None."""
+        return None if self._meta.sharding is None else self._meta.chunk_shape
 
     @property
     def dtype(self) -> np.dtype:
@@ -354,7 +359,7 @@ class Array:
     @property
     def cdata_shape(self) -> tuple[int, ...]:
         """Number of chunks along each axis."""
-        return self._current().grid_shape
+        return self._current().inner_grid_shape
 
     @property
     def nchunks(self) -> int:
@@ -363,14 +368,30 @@ class Array:
 
     @property
     def nchunks_initialized(self) -> int:
-        """Number of chunks that are stored."""
-        return sum(1 for coords in self._stored_chunks() if self._is_in_grid(coords))
+        """Number of chunks that are stored; of a shard that is stored, all count."""
+        stored = (coords for coords in self._stored_chunks() if self._is_in_grid(coords))
+        if self._meta.sharding is None:
+            return sum(1 for _ in stored)
+        return sum(map(self._chunks_under_key, stored))
+
+    def _chunks_under_key(self, coords: tuple[int, ...]) -> int:
+        """Return how many chunks that lie in the array one key holds."""
+        return math.prod(
+            min(n, -(-(size - at * n * chunk) // chunk))
+            for at, size, chunk, n in zip(
+                coords, self._meta.shape, self.chunks, self._chunks_per_key, strict=True
+            )
+        )
+
+    @property
+    def _chunks_per_key(self) -> tuple[int, ...]:
+        return tuple(map(operator.floordiv, self._meta.chunk_shape, self.chunks))
 
     def _is_in_grid(self, coords: tuple[int, ...]) -> bool:
         return all(map(operator.lt, coords, self._meta.grid_shape))
 
     def _stored_chunks(self) -> Iterator[tuple[int, ...]]:
-        """Yield the coordinates of the chunks that are stored, in no order."""
+        """Yield the coordinates of the keys that are stored, in no order."""
         encoding = self._meta.chunk_key_encoding
         for key in base.keys_under(self.chunk_store, self._path):
             coords = parse_chunk_key(key, encoding, self.ndim)
@@ -421,9 +442,13 @@ class Array:
         return None if self._meta.zarr_format == 2 else self._codecs_of("array->bytes")[0]
 
     def _codecs_of(self, kind: str) -> tuple[Any, ...]:
+        """Return codecs of the chain, or of the inner chunks where sharding is all that the chain does."""
         from .codecs.chain import resolve_codecs
 
-        return tuple(codec for codec in resolve_codecs(self._meta.codecs) if codec.kind == kind)
+        codecs = resolve_codecs(self._meta.codecs)
+        if len(codecs) == 1 and codecs[0].name == SHARDING:
+            codecs = codecs[0].codecs  # type: ignore[attr-defined]
+        return tuple(codec for codec in codecs if codec.kind == kind)
 
     # --------------------------------------------------------------- reading
 
@@ -557,7 +582,10 @@ class Array:
         >>> z.get_block_selection(1)
         array([3, 4])
         """
-        return self._get(_plan_blocks, selection, out, fields)
+        return self._get(self._plan_blocks, selection, out, fields)
+
+    def _plan_blocks(self, selection: Any, grid: Any) -> Any:
+        return plan_basic(block_slices(selection, self._chunk_grid), grid)
 
     @property
     def oindex(self) -> OIndex:
@@ -591,6 +619,13 @@ class Array:
         ------
         IndexError
             The region does not fit the array, or has other steps.
+        """
+        return chunk_selections(region, self._chunk_grid)
+
+    def iter_shards(self, region: Any = Ellipsis) -> Iterator[tuple[slice, ...]]:
+        """Yield the selection of what each key holds: shards, or chunks where nothing is sharded.
+
+        Parameters and errors are those of `iter_chunks`.
         """
         return chunk_selections(region, self._grid)
 
@@ -762,7 +797,7 @@ class Array:
 
         Parameters and errors are those of `set_basic_selection`.
         """
-        self._set(_plan_blocks, selection, value, fields)
+        self._set(self._plan_blocks, selection, value, fields)
 
     def _check_writeable(self) -> None:
         if self._read_only or not base.is_writeable(self.chunk_store):
@@ -811,7 +846,7 @@ class Array:
 
     def _delete_outside(self, before: tuple[int, ...]) -> None:
         """Delete the chunks of a grid over `before` that are outside of the grid now."""
-        old = tuple(-(-n // c) for n, c in zip(before, self.chunks, strict=True))
+        old = tuple(-(-n // c) for n, c in zip(before, self._meta.chunk_shape, strict=True))
         new = self._meta.grid_shape
         gone = math.prod(old) - math.prod(map(min, old, new))
         if not gone:
@@ -862,8 +897,9 @@ class Array:
 
         start = self._change_shape(longer)[axis]
         end = start + added[axis]
-        # others may append to the last chunk meanwhile: only a complete chunk may be written as a whole
-        length = -(-end // self.chunks[axis]) * self.chunks[axis]
+        # others may append under the last key meanwhile: only a complete one may be written as a whole
+        per_key = self._meta.chunk_shape[axis]
+        length = -(-end // per_key) * per_key
         grid = transfer.make_grid(replace(self._meta, shape=(*added[:axis], length, *added[axis + 1 :])))
         self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data)
         return self.shape
@@ -914,10 +950,6 @@ class Array:
             self._meta.zarr_format,
         )
         return _reopen, (type(self), arguments, vars(self._config), self._allow_pickle)
-
-
-def _plan_blocks(selection: Any, grid: Any) -> Any:
-    return plan_basic(block_slices(selection, grid), grid)
 
 
 def _reopen(

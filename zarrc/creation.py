@@ -7,6 +7,7 @@ is opened on it without reading it again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,18 @@ import numpy as np
 
 from . import nodes
 from .arguments import (
+    USUAL_SHARD,
+    guess_shards,
+    is_guess,
     normalize_chunks,
     normalize_dtype,
     normalize_order,
     normalize_shape,
+    normalize_shards,
     refuse_unknown,
     translate_h5py,
 )
-from .coding import Coding, build_specs, complete, object_data_type
+from .coding import Coding, Specs, build_specs, complete, object_data_type, shard
 from .config import config as settings
 from .core import Array
 from .errors import (
@@ -32,12 +37,12 @@ from .errors import (
 )
 from .metadata.dtypes import native_dtype
 from .metadata.fill_values import normalize_fill_value
-from .metadata.model import ArrayMetadata, ChunkKeyEncoding
+from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding
 from .storage.base import dimension_separator as separator_of
 from .storage.base import normalize_store, only_format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import MutableMapping, Sequence
 
 READ_MODES = ("r", "r+")
 MODES = ("r", "r+", "a", "w", "w-", "x")
@@ -202,7 +207,7 @@ def array_metadata(
     zarr_format : int
     shape, dtype, chunks
         See `arguments`.
-    shards : tuple of int, None or False
+    shards : int, tuple of int, "auto", mapping, None or False
         None and False: a chunk is what one key holds.
     fill_value : object
         None is the null of format 2; format 3 takes the zero of the data type.
@@ -221,17 +226,16 @@ def array_metadata(
     TypeError, ValueError
         When arguments are wrong, contradict each other or mean nothing for the format.
     """
-    if shards is not None and shards is not False:
-        raise ValueError("shards= is not available: leave it out, or pass None")
     dtype, object_codec = normalize_dtype(dtype, object_codec)
     dtype, shape = _without_subarray(dtype, normalize_shape(shape))
     order = "C" if order is None or zarr_format == 3 else normalize_order(order)
     codecs = build_specs(coding or Coding(), object_codec, zarr_format, dtype, len(shape), order)
+    chunk_shape, codecs = _under_one_key(chunks, shards, codecs, shape, dtype.itemsize, zarr_format)
     metadata = ArrayMetadata(
         zarr_format=zarr_format,
         shape=shape,
         dtype=dtype if zarr_format == 2 else native_dtype(dtype),
-        chunk_shape=normalize_chunks(chunks, shape, dtype.itemsize),
+        chunk_shape=chunk_shape,
         fill_value=_fill_value(fill_value, dtype, zarr_format),
         codecs=codecs,
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
@@ -241,6 +245,26 @@ def array_metadata(
         data_type=object_data_type(codecs, dtype) if zarr_format == 3 else None,
     )
     return complete(metadata)
+
+
+def _under_one_key(
+    chunks: Any, shards: Any, codecs: Specs, shape: tuple[int, ...], itemsize: int, zarr_format: int
+) -> tuple[tuple[int, ...], Specs]:
+    """Return the shape of what one key holds, and the codecs of that."""
+    usual_nbytes = settings.get("array.target_shard_size_bytes") or USUAL_SHARD
+    if shards is None or shards is False:
+        inner = next((spec.configuration["chunk_shape"] for spec in codecs if spec.name == SHARDING), None)
+        if inner is None or not is_guess(chunks):
+            return normalize_chunks(chunks, shape, itemsize), codecs
+        return guess_shards(shape, tuple(inner), itemsize, usual_nbytes), codecs
+    if zarr_format == 2:
+        raise ValueError("shards= is for format 3: format 2 keeps each chunk under a key of its own")
+    index_location = "end"
+    if isinstance(shards, Mapping):
+        index_location = shards.get("index_location", index_location)
+        shards = shards["shape"]
+    inner, outer = normalize_shards(shards, chunks, shape, itemsize, usual_nbytes)
+    return outer, shard(codecs, inner, index_location)
 
 
 def _without_subarray(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[np.dtype, tuple[int, ...]]:
@@ -856,8 +880,9 @@ def create_array(
         Instead of `shape` and `dtype`: what to copy into the array.
     chunks : tuple of int, int or "auto"
         Chunk shape, as for `create`.
-    shards : None
-        What one key holds, where that is more than a chunk.
+    shards : int, tuple of int, "auto", mapping or None
+        Shape of what one key holds, where that is more than a chunk; format 3. "auto" makes shards
+        of tens of megabytes. ``{"shape": …, "index_location": "start"}`` says where the index is.
     filters : codec or sequence of codecs
         From arrays to arrays, before bytes are made.
     compressors : codec, sequence of codecs, or None

@@ -286,5 +286,10 @@ def _product_blocks(cuts: list[list[int]], step: list[int]) -> Iterator[tuple[sl
 
 
 def make_grid(meta: ArrayMetadata) -> Grid:
-    """Return the chunk grid of an array."""
+    """Return the grid of what the keys of an array hold."""
     return Grid(meta.shape, meta.chunk_shape)
+
+
+def make_inner_grid(meta: ArrayMetadata) -> Grid:
+    """Return the grid of an array's chunks, which are parts of what the keys hold where it is sharded."""
+    return Grid(meta.shape, meta.inner_chunk_shape)

@@ -14,6 +14,8 @@ from zarrc.codecs import (
     Crc32cCodec,
     Endian,
     GzipCodec,
+    ShardingCodec,
+    ShardingCodecIndexLocation,
     TransposeCodec,
     ZstdCodec,
 )
@@ -58,6 +60,28 @@ KNOWN = [
     ),
     (GzipCodec(), "GzipCodec(level=5)", {"name": "gzip", "configuration": {"level": 5}}),
     (Crc32cCodec(), "Crc32cCodec()", {"name": "crc32c"}),
+    (
+        ShardingCodec(chunk_shape=(2, 3), codecs=[TransposeCodec((1, 0)), "bytes", {"name": "gzip"}]),
+        "ShardingCodec(chunk_shape=(2, 3), codecs=(TransposeCodec(order=(1, 0)), BytesCodec(endian=None), "
+        "GzipCodec(level=5)), index_codecs=(BytesCodec(endian=<Endian.little: 'little'>), Crc32cCodec()), "
+        "index_location=<ShardingCodecIndexLocation.end: 'end'>)",
+        {
+            "name": "sharding_indexed",
+            "configuration": {
+                "chunk_shape": [2, 3],
+                "codecs": [
+                    {"name": "transpose", "configuration": {"order": [1, 0]}},
+                    {"name": "bytes"},
+                    {"name": "gzip", "configuration": {"level": 5}},
+                ],
+                "index_codecs": [
+                    {"name": "bytes", "configuration": {"endian": "little"}},
+                    {"name": "crc32c"},
+                ],
+                "index_location": "end",
+            },
+        },
+    ),
     (
         wrapped.Delta(dtype="<i4"),
         "Delta(codec_name='numcodecs.delta', codec_config={'dtype': '<i4'})",
@@ -228,3 +252,53 @@ def test_names_of_both_generations():
 def test_dtypes_in_numcodecs_configurations_become_json():
     codec = wrapped.Delta(dtype=np.dtype("i4"), astype=np.int16)
     assert codec.to_dict()["configuration"] == {"dtype": "<i4", "astype": "<i2"}
+
+
+def test_shards_are_divided_by_their_chunks():
+    codec = ShardingCodec(chunk_shape=(2, 3), index_location="start")
+    assert codec.index_location is ShardingCodecIndexLocation.start
+    shard = ChunkSpec.of_array((4, 9), np.dtype("f8"))
+    assert (codec.grid_shape(shard), codec.index_shape(shard)) == ((2, 3), (2, 3, 2))
+    assert codec.index_nbytes(shard) == 2 * 3 * 16 + 4
+    with pytest.raises(ValueError, match=r"\(2, 3\) does not divide .* \(4, 8\)"):
+        codec.grid_shape(ChunkSpec.of_array((4, 8), np.dtype("f8")))
+    with pytest.raises(ValueError, match="number of axes"):
+        codec.grid_shape(ChunkSpec.of_array((4,), np.dtype("f8")))
+    unsteady = ShardingCodec(chunk_shape=(2, 3), index_codecs=[BytesCodec(), ZstdCodec()])
+    with pytest.raises(ValueError, match=r"index_codecs \['bytes', 'zstd'\] leave no fixed size"):
+        unsteady.index_nbytes(shard)
+
+
+def test_shards_evolve_with_their_chunks():
+    codec = ShardingCodec(chunk_shape=(2,), codecs=[BytesCodec(), BloscCodec()])
+    evolved = codec.evolve(ChunkSpec.of_array((4,), np.dtype("f8")))
+    assert evolved.codecs[1].typesize == 8
+    nested = ShardingCodec(chunk_shape=(4,), codecs=[codec])
+    evolved = nested.evolve(ChunkSpec.of_array((8,), np.dtype("i2")))
+    assert evolved.codecs[0].codecs[1].typesize == 2
+    with pytest.raises(ValueError, match="does not divide"):
+        nested.evolve(ChunkSpec.of_array((6,), np.dtype("i2")))
+
+
+@pytest.mark.parametrize(
+    ("configuration", "says"),
+    [
+        ({}, "chunk_shape"),
+        ({"chunk_shape": [0]}, "at least 1"),
+        ({"chunk_shape": [2], "codecs": "bytes"}, "sequence of codecs"),
+        ({"chunk_shape": [2], "codecs": []}, "exactly one"),
+        ({"chunk_shape": [2], "codecs": [{"name": "nothing_known"}]}, "nothing_known"),
+        ({"chunk_shape": [2], "index_location": "middle"}, "index_location must be one of 'start', 'end'"),
+    ],
+)
+def test_shards_refused(configuration, says):
+    with pytest.raises(MetadataError, match=says):
+        get_codec({"name": "sharding_indexed", "configuration": configuration})
+
+
+def test_an_inner_codec_that_need_not_be_understood_is_left_out():
+    unknown = {"name": "nothing_known", "must_understand": False}
+    codec = get_codec(
+        {"name": "sharding_indexed", "configuration": {"chunk_shape": [2], "codecs": ["bytes", unknown]}}
+    )
+    assert [each.name for each in codec.codecs] == ["bytes"]

@@ -251,7 +251,7 @@ def test_not_json(document):
 @pytest.mark.parametrize(
     ("codecs", "message"),
     [
-        ((CodecSpec("sharding_indexed"),), "needs one codec 'bytes'"),
+        ((CodecSpec("vlen-utf8"),), "needs one codec 'bytes'"),
         ((BYTES, CodecSpec("zstd"), CodecSpec("crc32c")), "one compressor, not"),
         ((CodecSpec("transpose", {"order": [0, 1]}), BYTES), "no codec 'transpose'"),
         ((BYTES, CodecSpec("unheard-of")), "no codec 'unheard-of'"),

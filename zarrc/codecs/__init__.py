@@ -15,6 +15,8 @@ _OWN = {
     "Crc32cCodec": "crc32c",
     "Endian": "bytes_",
     "GzipCodec": "gzip",
+    "ShardingCodec": "sharding",
+    "ShardingCodecIndexLocation": "sharding",
     "TransposeCodec": "transpose",
     "ZstdCodec": "zstd",
     "register_codec": "registry",
@@ -29,6 +31,7 @@ _MODULES = (
     "gzip",
     "numcodecs",
     "registry",
+    "sharding",
     "transpose",
     "zstd",
 )

@@ -20,6 +20,7 @@ _BUILT_IN = {
     "zstd": ("zstd", "ZstdCodec"),
     "gzip": ("gzip", "GzipCodec"),
     "crc32c": ("crc32c", "Crc32cCodec"),
+    "sharding_indexed": ("sharding", "ShardingCodec"),
 }
 
 # What numcodecs' codecs are in format 3 where it has the same codec; every other is numcodecs.<id>.

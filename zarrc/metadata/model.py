@@ -11,6 +11,7 @@ import numpy as np
 from zarrc.errors import MetadataError
 
 MAX_SIZE = 2**63 - 1
+SHARDING = "sharding_indexed"
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,36 @@ class ArrayMetadata:
         return len(self.shape)
 
     @property
+    def sharding(self) -> CodecSpec | None:
+        """The codec that keeps many chunks under one key, if the chain has one."""
+        return next((spec for spec in self.codecs if spec.name == SHARDING), None)
+
+    @property
+    def inner_chunk_shape(self) -> tuple[int, ...]:
+        """Shape of what is encoded alone, along the axes of the array: `chunk_shape` where nothing is sharded."""
+        sharding = self.sharding
+        if sharding is None:
+            return self.chunk_shape
+        lengths = tuple(sharding.configuration["chunk_shape"])
+        for spec in reversed(self.codecs[: self.codecs.index(sharding)]):
+            lengths = _before(spec, lengths)
+        return lengths
+
+    @property
     def grid_shape(self) -> tuple[int, ...]:
-        """Number of chunks along each axis."""
+        """Number of keys along each axis."""
         return tuple(-(-size // chunk) for size, chunk in zip(self.shape, self.chunk_shape, strict=True))
 
     @property
+    def inner_grid_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each axis; as `grid_shape` where nothing is sharded."""
+        return tuple(
+            -(-size // chunk) for size, chunk in zip(self.shape, self.inner_chunk_shape, strict=True)
+        )
+
+    @property
     def nchunks(self) -> int:
-        """Number of chunks in the grid, stored or not."""
+        """Number of keys in the grid, stored or not."""
         return math.prod(self.grid_shape)
 
     @property
@@ -196,6 +220,16 @@ def is_reversal(spec: CodecSpec, ndim: int) -> bool:
     return spec.name == "transpose" and spec.configuration.get("order") == list(range(ndim))[::-1]
 
 
+def _before(spec: CodecSpec, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of which a codec makes one of `lengths`: transposes alone change it."""
+    if spec.name != "transpose":
+        return lengths
+    order = spec.configuration["order"]
+    if isinstance(order, str):
+        return lengths if order == "C" else lengths[::-1]
+    return tuple(length for _, length in sorted(zip(order, lengths, strict=True)))
+
+
 def validate(meta: ArrayMetadata) -> None:
     """Raise a MetadataError that names the field where `meta` is wrong."""
     _check_format(meta.zarr_format)
@@ -208,8 +242,27 @@ def validate(meta: ArrayMetadata) -> None:
         raise MetadataError(f"shape {meta.shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
     if meta.chunk_nbytes > MAX_SIZE:
         raise MetadataError(f"chunk_shape {meta.chunk_shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
+    _check_sharding(meta)
     if meta.dimension_names is not None and len(meta.dimension_names) != meta.ndim:
         raise MetadataError(f"dimension_names {meta.dimension_names} and shape {meta.shape} differ in number")
+
+
+def _check_sharding(meta: ArrayMetadata) -> None:
+    sharding = meta.sharding
+    if sharding is None:
+        return
+    inner = sharding.configuration.get("chunk_shape")
+    if not isinstance(inner, list | tuple):
+        raise MetadataError(f"chunk_shape of codec {SHARDING!r} must be a list of integers, not {inner!r}")
+    _check_sizes(f"chunk_shape of codec {SHARDING!r}", tuple(inner), smallest=1)
+    try:
+        meta.inner_chunk_shape  # noqa: B018
+    except (KeyError, TypeError, ValueError) as error:
+        raise MetadataError(f"the codecs before {SHARDING!r} do not fit its chunk_shape {inner}") from error
+    if len(inner) != meta.ndim:
+        raise MetadataError(
+            f"chunk_shape {inner} of codec {SHARDING!r} and shape {meta.shape} differ in number of axes"
+        )
 
 
 def _check_format(zarr_format: object) -> None:

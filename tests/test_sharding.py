@@ -1,0 +1,117 @@
+"""Arrays of which several chunks are kept under one key: what they are made of, and what they count."""
+
+import json
+
+import pytest
+
+import zarrc
+from zarrc.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, ZstdCodec
+from zarrc.errors import MetadataError
+
+AS_DICT = {"name": "sharding_indexed", "configuration": {"chunk_shape": [5, 2]}}
+
+
+def make(store=None, **kwargs):
+    kwargs = {"shape": (20, 23), "dtype": "i2", **kwargs}
+    return zarrc.create_array({} if store is None else store, **kwargs)
+
+
+def test_chunks_are_what_is_encoded_alone():
+    store = {}
+    z = make(store, chunks=(5, 5), shards=(10, 10))
+    assert (z.chunks, z.shards) == ((5, 5), (10, 10))
+    document = json.loads(store["zarr.json"])
+    assert document["chunk_grid"]["configuration"]["chunk_shape"] == [10, 10]
+    [sharding] = document["codecs"]
+    assert sharding["name"] == "sharding_indexed"
+    assert sharding["configuration"]["chunk_shape"] == [5, 5]
+    again = zarrc.open_array(store, mode="r")
+    assert (again.chunks, again.shards) == (z.chunks, z.shards)
+    assert (z.filters, z.serializer, z.compressors) == ((), BytesCodec(), (ZstdCodec(),))
+
+
+def test_counts():
+    store = {}
+    z = make(store, chunks=(5, 5), shards=(10, 10))
+    assert (z.cdata_shape, z.nchunks, z.nchunks_initialized) == ((4, 5), 20, 0)
+    assert len(list(z.iter_chunks())) == 20
+    assert len(list(z.iter_shards())) == 6
+    assert list(z.iter_shards())[-1] == (slice(10, 20), slice(20, 23))
+    store["c/0/0"] = store["c/1/2"] = b""
+    assert z.nchunks_initialized == 4 + 2  # the second one reaches over the edge
+    plain = make(chunks=(5, 5))
+    assert (plain.shards, list(plain.iter_shards())) == (None, list(plain.iter_chunks()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chunks", "shards"),
+    [
+        ({"chunks": (5, 5), "shards": "auto"}, (5, 5), (20, 25)),
+        ({"shards": (10, 12)}, (10, 12), (10, 12)),
+        ({"chunks": 4, "shards": (8, -1)}, (4, 4), (8, 24)),
+        ({"chunks": (5, 5), "shards": {"shape": (10, 5), "index_location": "start"}}, (5, 5), (10, 5)),
+        ({"chunks": (10, 10), "serializer": ShardingCodec((5, 2))}, (5, 2), (10, 10)),
+        ({"serializer": ShardingCodec((5, 2))}, (5, 2), (20, 24)),
+        (
+            {"chunks": (10, 6), "filters": TransposeCodec((1, 0)), "serializer": ShardingCodec((2, 5))},
+            (5, 2),
+            (10, 6),
+        ),
+        ({"chunks": (10, 6), "codecs": [ShardingCodec((5, 2)), Crc32cCodec()]}, (5, 2), (10, 6)),
+        ({"chunks": (10, 6), "codecs": [AS_DICT]}, (5, 2), (10, 6)),
+    ],
+)
+def test_ways_to_say_it(arguments, chunks, shards):
+    z = make(**arguments)
+    assert (z.chunks, z.shards) == (chunks, shards)
+
+
+def test_guessed_shards_have_tens_of_megabytes():
+    z = make(shape=(100_000, 100_000), dtype="f4", shards="auto")
+    assert 2**17 <= 4 * z.chunks[0] * z.chunks[1] <= 2**20
+    assert 2**24 <= 4 * z.shards[0] * z.shards[1] <= 2**25
+    with zarrc.config.set({"array.target_shard_size_bytes": 2**20}):
+        z = make(shape=(100_000, 100_000), dtype="f4", chunks=(64, 64), shards="auto")
+    assert z.shards == (512, 512)
+
+
+def test_codecs_are_those_of_the_chunks():
+    z = make(
+        chunks=(5, 5), shards=(10, 10), compressors=BloscCodec(cname="lz4"), filters=TransposeCodec((1, 0))
+    )
+    assert z.filters == (TransposeCodec((1, 0)),)
+    assert z.compressors[0].typesize == 2
+    z = make(chunks=(10, 10), serializer=ShardingCodec((5, 5)))
+    assert (z.serializer, z.compressors) == (BytesCodec(), ())
+    z = make(chunks=(10, 10), serializer=ShardingCodec((5, 5)), compressors=ZstdCodec())
+    assert (z.serializer, z.compressors) == (ShardingCodec((5, 5)), (ZstdCodec(),))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"chunks": (3, 3), "shards": (10, 10)}, "must divide shards"),
+        ({"chunks": (5, 5), "shards": (10, 0)}, "shard's length must be positive"),
+        ({"chunks": (5, 5), "shards": (10, 10), "zarr_format": 2}, "shards= is for format 3"),
+        (
+            {"chunks": (10, 10), "codecs": [ShardingCodec((5, 5))], "zarr_format": 2},
+            "shards are for format 3",
+        ),
+        ({"chunks": (10, 10), "serializer": ShardingCodec((4, 4))}, "does not divide"),
+        ({"chunks": (10, 10), "serializer": ShardingCodec((5,))}, "number of axes"),
+    ],
+)
+def test_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        make(**arguments)
+
+
+@pytest.mark.parametrize("chunk_shape", [None, [5], [0, 5], [3, 5], "55", [5, 5, 5]])
+def test_documents_that_cannot_be(chunk_shape):
+    store = {}
+    make(store, chunks=(5, 5), shards=(10, 10))
+    document = json.loads(store["zarr.json"])
+    document["codecs"][0]["configuration"]["chunk_shape"] = chunk_shape
+    store["zarr.json"] = json.dumps(document).encode()
+    with pytest.raises((MetadataError, ValueError), match=r"chunk_shape|divide"):
+        zarrc.open_array(store, mode="r")

@@ -1,0 +1,173 @@
+"""`sharding_indexed`: many small chunks and an index of them under one key (sharding codec, version 1.0)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .base import ARRAY_TO_BYTES, ChunkSpec, CodecDescriptor, integer, member
+from .bytes_ import BytesCodec, Endian
+from .crc32c import Crc32cCodec
+from .registry import get_codec, is_known
+
+if TYPE_CHECKING:
+    from zarrc.kernels.codec import Codec
+
+INDEX_DTYPE = np.dtype("u8")  # offset and size of a chunk in its shard; 2**64 - 1 twice where there is none
+
+
+class ShardingCodecIndexLocation(Enum):
+    """Where the index of a shard is."""
+
+    start = "start"
+    end = "end"
+
+
+@dataclass(frozen=True)
+class ShardingCodec(CodecDescriptor):
+    """A shard: its inner chunks, each encoded alone, and an index of where they are.
+
+    Parameters
+    ----------
+    chunk_shape : int or sequence of int
+        Of the inner chunks; must divide the shape of the shard.
+    codecs : sequence of codecs
+        Of the inner chunks, in the order of encoding.
+    index_codecs : sequence of codecs
+        Of the index. Their output must have a size that does not depend on the data.
+    index_location : {"end", "start"}
+    """
+
+    chunk_shape: Any
+    codecs: Any = (BytesCodec(),)
+    index_codecs: Any = (BytesCodec(Endian.little), Crc32cCodec())
+    index_location: Any = ShardingCodecIndexLocation.end
+
+    name = "sharding_indexed"
+    kind = ARRAY_TO_BYTES
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "chunk_shape", _lengths(self.chunk_shape))
+        put(self, "codecs", _chain("codecs", self.codecs))
+        put(self, "index_codecs", _chain("index_codecs", self.index_codecs))
+        put(
+            self,
+            "index_location",
+            member(self.name, "index_location", self.index_location, ShardingCodecIndexLocation),
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        return {
+            "chunk_shape": list(self.chunk_shape),
+            "codecs": [codec.to_dict() for codec in self.codecs],
+            "index_codecs": [codec.to_dict() for codec in self.index_codecs],
+            "index_location": self.index_location.value,
+        }
+
+    def evolve(self, spec: ChunkSpec) -> ShardingCodec:
+        from .chain import evolve_codecs
+
+        return ShardingCodec(
+            self.chunk_shape,
+            evolve_codecs(self.codecs, self.chunk_shape, spec.dtype),
+            evolve_codecs(self.index_codecs, self.index_shape(spec), INDEX_DTYPE),
+            self.index_location,
+        )
+
+    def grid_shape(self, spec: ChunkSpec) -> tuple[int, ...]:
+        """Return how many inner chunks a shard has along each axis.
+
+        Raises
+        ------
+        ValueError
+            `spec` is no array any more, or the inner chunks do not divide it.
+        """
+        if spec.shape is None:
+            raise ValueError("codec 'sharding_indexed' follows a codec that leaves no array")
+        if len(spec.shape) != len(self.chunk_shape):
+            raise ValueError(
+                f"codec 'sharding_indexed': chunk_shape {self.chunk_shape} and the shard's {spec.shape} "
+                "differ in number of axes"
+            )
+        if any(whole % part for whole, part in zip(spec.shape, self.chunk_shape, strict=True)):
+            raise ValueError(
+                f"codec 'sharding_indexed': chunk_shape {self.chunk_shape} does not divide "
+                f"the shape of the shard, {spec.shape}"
+            )
+        return tuple(whole // part for whole, part in zip(spec.shape, self.chunk_shape, strict=True))
+
+    def index_shape(self, spec: ChunkSpec) -> tuple[int, ...]:
+        """Return the shape of a shard's index: an offset and a size for each inner chunk."""
+        return (*self.grid_shape(spec), 2)
+
+    def index_nbytes(self, spec: ChunkSpec) -> int:
+        """Return the bytes of a shard's encoded index.
+
+        Raises
+        ------
+        ValueError
+            They depend on what is in it.
+        """
+        index = ChunkSpec.of_array(self.index_shape(spec), INDEX_DTYPE)
+        for codec in self.index_codecs:
+            index = codec.resolve(index)
+        if index.nbytes is None:
+            names = [codec.name for codec in self.index_codecs]
+            raise ValueError(f"codec 'sharding_indexed': index_codecs {names} leave no fixed size")
+        return index.nbytes
+
+    def kernel(self, spec: ChunkSpec) -> Codec | None:
+        from zarrc.kernels.filters import PythonStage
+
+        from .chain import build_chain
+
+        build_chain(self.codecs, self.chunk_shape, spec.dtype)
+        build_chain(self.index_codecs, self.index_shape(spec), INDEX_DTYPE)
+        self.index_nbytes(spec)
+        return PythonStage(self, spec.dtype, spec.shape)
+
+    def encode(self, buffer: Any) -> Any:
+        raise NotImplementedError("shards cannot be written yet")
+
+    def decode(self, buffer: Any) -> Any:
+        raise NotImplementedError("shards cannot be read yet")
+
+    def largest_encoded(self, nbytes: int) -> int:
+        """Return a size that no shard passes: chunks that do not shrink, and an index."""
+        n_chunks = nbytes // math.prod(self.chunk_shape) + 1  # elements have one byte at least
+        bound = -(-nbytes // n_chunks)
+        for codec in self.codecs:
+            bound = codec.largest_encoded(bound)
+        return n_chunks * (bound + 64) + 65536
+
+
+def _lengths(chunk_shape: Any) -> tuple[int, ...]:
+    if isinstance(chunk_shape, str) or not isinstance(chunk_shape, Iterable):
+        chunk_shape = (chunk_shape,)
+    return tuple(integer(ShardingCodec.name, "chunk_shape", length, 1) for length in chunk_shape)
+
+
+def _chain(field: str, codecs: Any) -> tuple[CodecDescriptor, ...]:
+    """Return inner codecs as descriptors, in an order that can be."""
+    from .chain import check_order
+
+    if isinstance(codecs, str | Mapping) or not isinstance(codecs, Iterable):
+        raise TypeError(f"codec 'sharding_indexed': {field} must be a sequence of codecs, not {codecs!r}")
+    chain = tuple(get_codec(codec) for codec in codecs if not _may_be_left_out(codec))
+    check_order(chain)
+    return chain
+
+
+def _may_be_left_out(codec: Any) -> bool:
+    """Whether a document says that a codec need not be understood, and it is not."""
+    return (
+        isinstance(codec, Mapping)
+        and codec.get("must_understand") is False
+        and not is_known(codec.get("name", ""))
+    )
