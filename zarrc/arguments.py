@@ -179,7 +179,7 @@ def guess_shards(shape: Shape, chunk_shape: Shape, itemsize: int, usual_nbytes: 
     The number of chunks is doubled along one axis after the other, the last one first, up to the array's own.
 
     >>> guess_shards((10000, 10000), (100, 100), 4)
-    (3200, 1600)
+    (1600, 3200)
     """
     most = [max(1, -(-n // c)) for n, c in zip(shape, chunk_shape, strict=True)]
     counts = [1] * len(shape)
