@@ -48,6 +48,10 @@ ctypedef struct Layout:
 
 
 cdef void pick(const Transfer* t, index_t task, Block* block) noexcept nogil
+cdef index_t number(const Transfer* t, const Block* block) noexcept nogil
+
+# Note where in the grid a row of a factor is.
+cdef void locate(const Factor* f, const Row* row, index_t* coords) noexcept nogil
 cdef bint is_whole(const Transfer* t, const Block* block) noexcept nogil
 cdef bint is_full(const Transfer* t, const Block* block) noexcept nogil
 cdef bint is_laid_out_alike(const Transfer* t) noexcept nogil

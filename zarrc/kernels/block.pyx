@@ -30,19 +30,32 @@ cdef enum:
 cdef void pick(const Transfer* t, index_t task, Block* block) noexcept nogil:
     """Find the rows of chunk number `task` of the plan, the last factor fastest, and its place in the grid."""
     cdef const Factor* f
-    cdef index_t chunk
-    cdef int i, a
+    cdef int i
     for i in range(t.n_factors - 1, -1, -1):
         f = &t.factors[i]
         block.rows[i] = &f.rows[task % f.n_rows]
         task = task // f.n_rows
-        chunk = block.rows[i].chunk
-        if f.list == NULL:
-            block.coords[f.axis] = chunk
-            continue
-        for a in range(f.list.n_axes - 1, -1, -1):
-            block.coords[f.list.axes[a].axis] = chunk % f.list.axes[a].n_chunks
-            chunk = chunk // f.list.axes[a].n_chunks
+        locate(f, block.rows[i], block.coords)
+
+
+cdef index_t number(const Transfer* t, const Block* block) noexcept nogil:
+    """The task that `pick` finds the block for."""
+    cdef index_t task = 0
+    cdef int i
+    for i in range(t.n_factors):
+        task = task * t.factors[i].n_rows + (block.rows[i] - t.factors[i].rows)
+    return task
+
+
+cdef void locate(const Factor* f, const Row* row, index_t* coords) noexcept nogil:
+    cdef index_t chunk = row.chunk
+    cdef int a
+    if f.list == NULL:
+        coords[f.axis] = chunk
+        return
+    for a in range(f.list.n_axes - 1, -1, -1):
+        coords[f.list.axes[a].axis] = chunk % f.list.axes[a].n_chunks
+        chunk = chunk // f.list.axes[a].n_chunks
 
 
 cdef bint is_whole(const Transfer* t, const Block* block) noexcept nogil:

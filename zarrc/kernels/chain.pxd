@@ -8,6 +8,7 @@ cdef extern from "scratch.hpp" namespace "zarrc" nogil:
         Buffer first
         Buffer second
         Buffer offsets
+        Buffer piece
 
 
 cdef Scratch* scratch() noexcept nogil

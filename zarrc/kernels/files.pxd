@@ -26,15 +26,29 @@ cdef bint is_settled(const Stamp* stamp) noexcept nogil
 # Read all of a file into a growable buffer. OK with `absent` set when there is none.
 cdef Status read_file(const char* path, Buffer* out, bint* absent, int* code) noexcept nogil
 
-# Open a file to read parts of it; -1 with `absent` or `code` set. `nbytes` gets its size.
-cdef int open_file(const char* path, size_t* nbytes, bint* absent, int* code) noexcept nogil
+# Open a file to read parts of it; -1 with `absent` or `code` set. `stamp` gets its state.
+cdef int open_file(const char* path, Stamp* stamp, bint* absent, int* code) noexcept nogil
 
 # Read exactly `nbytes` from `offset` on; WRONG_SIZE when the file ends before.
 cdef Status read_range(int fd, char* out, size_t nbytes, index_t offset, int* code) noexcept nogil
 
 cdef void close_file(int fd) noexcept nogil
 
-# Replace a file by new contents as a whole: a temporary name in its folder, then a rename.
+# A file in the making: it gets its name, and replaces what had it, when it is published.
+ctypedef struct Draft:
+    int fd
+    char* path              # the name it will get; changed and restored meanwhile
+    size_t folder           # so many bytes of `path` name its folder
+    bint is_named           # it has a temporary name
+    char temporary[PATH_CAPACITY]
+
+# After a failure to open or to publish there is nothing left of a draft.
+cdef Status open_draft(Draft* draft, char* path, int* code) noexcept nogil
+cdef Status write_draft(Draft* draft, const char* data, size_t nbytes, index_t offset, int* code) noexcept nogil
+cdef Status publish_draft(Draft* draft, bint fsync, int* code) noexcept nogil
+cdef void discard_draft(Draft* draft) noexcept nogil
+
+# Replace a file by new contents as a whole.
 cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, int* code) noexcept nogil
 
 # Remove a file; its absence is no failure.

@@ -13,7 +13,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strrchr
 from posix.fcntl cimport O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY, open
 from posix.stat cimport fstat, mkdir, stat, struct_stat
-from posix.unistd cimport close, fsync as fsync_fd, getpid, pread, read, unlink, write
+from posix.unistd cimport close, fsync as fsync_fd, getpid, pread, pwrite, read, unlink
 
 from .types cimport Buffer, Status, index_t, reserve, reserve_keeping, OK, SYSTEM, WRONG_SIZE
 
@@ -32,7 +32,7 @@ cdef extern from *:
     // A file without a name in a folder; -1 where the system or the file system has no such thing.
     static int zarrc_open_nameless(const char* folder) {
     #ifdef O_TMPFILE
-        return open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+        return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
     #else
         errno = EOPNOTSUPP;
         return -1;
@@ -154,23 +154,17 @@ cdef Status read_file(const char* path, Buffer* out, bint* absent, int* code) no
     return status
 
 
-cdef int open_file(const char* path, size_t* nbytes, bint* absent, int* code) noexcept nogil:
-    cdef struct_stat info
+cdef int open_file(const char* path, Stamp* stamp, bint* absent, int* code) noexcept nogil:
     cdef int fd = open_retrying(path, O_RDONLY, 0)
     absent[0] = False
     if fd < 0:
         absent[0] = means_absent(errno)
         code[0] = errno
         return -1
-    if fstat(fd, &info) != 0:
-        code[0] = errno
+    if not stamp_open_file(fd, stamp, code):
+        absent[0] = code[0] == EISDIR
         close(fd)
         return -1
-    if info.st_mode & 0o170000 == 0o040000:
-        absent[0] = True
-        close(fd)
-        return -1
-    nbytes[0] = info.st_size
     return fd
 
 
@@ -288,15 +282,17 @@ cdef int open_temporary(char* out, char* path, size_t folder, int* code) noexcep
     return -1
 
 
-cdef int write_all(int fd, const char* data, size_t nbytes) noexcept nogil:
+cdef int write_all(int fd, const char* data, size_t nbytes, index_t offset) noexcept nogil:
+    """Write everything from `offset` on; return an errno or 0."""
     cdef ssize_t n
     while nbytes > 0:
-        n = write(fd, data, nbytes)
+        n = pwrite(fd, data, nbytes, offset)
         if n < 0:
             if errno == EINTR:
                 continue
             return errno
         data += n
+        offset += n
         nbytes -= n
     return 0
 
@@ -333,68 +329,112 @@ cdef int open_nameless(char* path, size_t folder) noexcept nogil:
     return fd
 
 
-cdef int fill_file(int fd, const char* data, size_t nbytes, bint fsync) noexcept nogil:
-    """Write everything; return an errno or 0."""
-    cdef int code = write_all(fd, data, nbytes)
+cdef int name_over(Draft* draft) noexcept nogil:
+    """Give a draft without a name that of a file that is there, which it replaces; return an errno or 0."""
+    cdef int code = name_temporary(draft.temporary, draft.path, draft.folder)
+    if code == 0:
+        code = zarrc_name(draft.fd, draft.temporary)
+    if code == 0 and rename(draft.temporary, draft.path) != 0:
+        code = errno
+        unlink(draft.temporary)
+    return code
+
+
+cdef int copy_contents(int source, int fd) noexcept nogil:
+    """Copy a whole file; return an errno or 0."""
+    cdef char piece[1 << 14]
+    cdef index_t offset = 0
+    cdef ssize_t n
+    cdef int code
+    while True:
+        n = pread(source, piece, sizeof(piece), offset)
+        if n < 0 and errno != EINTR:
+            return errno
+        if n == 0:
+            return 0
+        if n > 0:
+            code = write_all(fd, piece, n, offset)
+            if code != 0:
+                return code
+            offset += n
+
+
+cdef int give_temporary_name(Draft* draft, bint fsync) noexcept nogil:
+    """Replace a file that cannot get a name by a copy that has one; return an errno or 0."""
+    cdef int code = 0
+    cdef int fd = open_temporary(draft.temporary, draft.path, draft.folder, &code)
+    if fd < 0:
+        return code
+    code = copy_contents(draft.fd, fd)
+    close(draft.fd)
+    draft.fd = fd
+    draft.is_named = True
     if code == 0 and fsync and fsync_fd(fd) != 0:
         code = errno
     return code
 
 
-cdef int name_over(int fd, char* path, size_t folder) noexcept nogil:
-    """Give a file without a name that of one that is there, which it replaces; return an errno or 0."""
-    cdef char temporary[PATH_CAPACITY]
-    cdef int code = name_temporary(temporary, path, folder)
-    if code == 0:
-        code = zarrc_name(fd, temporary)
-    if code == 0 and rename(temporary, path) != 0:
-        code = errno
-        unlink(temporary)
-    return code
+cdef Status open_draft(Draft* draft, char* path, int* code) noexcept nogil:
+    cdef char* slash = strrchr(path, c"/")
+    draft.path = path
+    draft.folder = slash - path + 1 if slash != NULL else 0
+    draft.is_named = False
+    draft.fd = open_nameless(path, draft.folder)
+    if draft.fd < 0:
+        draft.fd = open_temporary(draft.temporary, path, draft.folder, code)
+        draft.is_named = draft.fd >= 0
+    return OK if draft.fd >= 0 else SYSTEM
 
 
-cdef int write_nameless(int fd, char* path, size_t folder, const char* data, size_t nbytes, bint fsync) noexcept nogil:
-    """Fill a file without a name and give it one; closes it; returns an errno or 0."""
-    cdef int code = fill_file(fd, data, nbytes, fsync)
-    if code == 0:
-        code = zarrc_name(fd, path)
-        if code == EEXIST:
-            code = name_over(fd, path, folder)
-    if close(fd) != 0 and code == 0:
-        code = errno
-    return code
+cdef Status write_draft(Draft* draft, const char* data, size_t nbytes, index_t offset, int* code) noexcept nogil:
+    code[0] = write_all(draft.fd, data, nbytes, offset)
+    return OK if code[0] == 0 else SYSTEM
 
 
-cdef int write_renamed(char* path, size_t folder, const char* data, size_t nbytes, bint fsync) noexcept nogil:
-    """Write a file of a temporary name and rename it; return an errno or 0."""
-    cdef char temporary[PATH_CAPACITY]
+cdef int name_draft(Draft* draft, bint fsync) noexcept nogil:
+    """Give a draft its name; return an errno or 0."""
     cdef int code = 0
-    cdef int fd = open_temporary(temporary, path, folder, &code)
-    if fd < 0:
-        return code
-    code = fill_file(fd, data, nbytes, fsync)
-    if close(fd) != 0 and code == 0:
-        code = errno
-    if code == 0 and rename(temporary, path) != 0:
-        code = errno
-    if code != 0:
-        unlink(temporary)
+    if not draft.is_named:
+        code = zarrc_name(draft.fd, draft.path)
+        if code == EEXIST:
+            code = name_over(draft)
+        if code == ENOENT or code == EOPNOTSUPP:    # no /proc, or a file system that cannot link
+            code = give_temporary_name(draft, fsync)
+    if code == 0 and draft.is_named:
+        code = errno if rename(draft.temporary, draft.path) != 0 else 0
+        draft.is_named = code != 0
     return code
+
+
+cdef Status publish_draft(Draft* draft, bint fsync, int* code) noexcept nogil:
+    code[0] = errno if fsync and fsync_fd(draft.fd) != 0 else 0
+    if code[0] == 0:
+        code[0] = name_draft(draft, fsync)
+    if draft.is_named:      # it did not get its own
+        unlink(draft.temporary)
+    if close(draft.fd) != 0 and code[0] == 0:
+        code[0] = errno
+    if code[0] == 0 and fsync:
+        code[0] = sync_folder(draft.path, draft.folder)
+    return OK if code[0] == 0 else SYSTEM
+
+
+cdef void discard_draft(Draft* draft) noexcept nogil:
+    if draft.is_named:
+        unlink(draft.temporary)
+    close(draft.fd)
 
 
 cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, int* code) noexcept nogil:
-    cdef char* slash = strrchr(path, c"/")
-    cdef size_t folder = slash - path + 1 if slash != NULL else 0
-    cdef int fd = open_nameless(path, folder)
-    if fd >= 0:
-        code[0] = write_nameless(fd, path, folder, data, nbytes, fsync)
-        if code[0] == ENOENT or code[0] == EOPNOTSUPP:      # no /proc, or a file system that cannot link
-            fd = -1
-    if fd < 0:
-        code[0] = write_renamed(path, folder, data, nbytes, fsync)
-    if code[0] == 0 and fsync:
-        code[0] = sync_folder(path, folder)
-    return OK if code[0] == 0 else SYSTEM
+    cdef Draft draft
+    cdef Status status = open_draft(&draft, path, code)
+    if status != OK:
+        return status
+    status = write_draft(&draft, data, nbytes, 0, code)
+    if status != OK:
+        discard_draft(&draft)
+        return status
+    return publish_draft(&draft, fsync, code)
 
 
 cdef Status remove_file(const char* path, int* code) noexcept nogil:

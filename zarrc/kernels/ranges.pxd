@@ -1,6 +1,8 @@
 from .block cimport Block, Transfer
 from .chain cimport Scratch
-from .types cimport Status
+from .types cimport Status, index_t
 
-# Give the user what is wanted of an uncompressed chunk in the open file `fd`, which is as long as the chunk.
-cdef Status read_ranges(const Transfer* t, const Block* block, int fd, Scratch* s, int* code) noexcept nogil
+# Give the user what is wanted of an uncompressed chunk that begins at `start` in the open file `fd`.
+cdef Status read_ranges(
+    const Transfer* t, const Block* block, int fd, index_t start, Scratch* s, int* code
+) noexcept nogil

@@ -77,7 +77,7 @@ cdef inline index_t dst_at(const Axis* axis, index_t k) noexcept nogil:
 
 cdef Status read_group(
     const Transfer* t, const Layout* layout, const Reads* reads, const index_t* at, index_t count,
-    int fd, Scratch* s, int* code,
+    int fd, index_t start, Scratch* s, int* code,
 ) noexcept nogil:
     """Read `count` elements of axis `reads.level` from at[reads.level] on, and copy what is wanted of them."""
     cdef Axis axes[MAX_DIMS]
@@ -107,7 +107,7 @@ cdef Status read_group(
         low += reads.low[i]
     status = reserve(&s.encoded, nbytes)
     if status == OK:
-        status = read_range(fd, s.encoded.data, nbytes, origin + low, code)
+        status = read_range(fd, s.encoded.data, nbytes, start + origin + low, code)
     if status != OK:
         return status
     for p in range(t.n_parts):
@@ -119,7 +119,9 @@ cdef Status read_group(
     return OK
 
 
-cdef Status read_groups(const Transfer* t, Layout* layout, int fd, Scratch* s, int* code) noexcept nogil:
+cdef Status read_groups(
+    const Transfer* t, Layout* layout, int fd, index_t start, Scratch* s, int* code
+) noexcept nogil:
     cdef Reads reads
     cdef index_t at[MAX_DIMS]
     cdef index_t count, n
@@ -134,7 +136,7 @@ cdef Status read_groups(const Transfer* t, Layout* layout, int fd, Scratch* s, i
         at[reads.level] = 0
         while at[reads.level] < n:
             count = reads.group if reads.group < n - at[reads.level] else n - at[reads.level]
-            status = read_group(t, layout, &reads, at, count, fd, s, code)
+            status = read_group(t, layout, &reads, at, count, fd, start, s, code)
             if status != OK:
                 return status
             at[reads.level] += count
@@ -149,17 +151,19 @@ cdef Status read_groups(const Transfer* t, Layout* layout, int fd, Scratch* s, i
             return OK
 
 
-cdef Status read_ranges(const Transfer* t, const Block* block, int fd, Scratch* s, int* code) noexcept nogil:
+cdef Status read_ranges(
+    const Transfer* t, const Block* block, int fd, index_t start, Scratch* s, int* code
+) noexcept nogil:
     cdef Layout layout
     cdef Status status = OK
     if is_full(t, block) and is_laid_out_alike(t):
-        return read_range(fd, first_place(t, block), t.geometry.nbytes, 0, code)
+        return read_range(fd, first_place(t, block), t.geometry.nbytes, start, code)
     if t.n_factors and lay_out(t, block, &layout, s, &status):
-        return read_groups(t, &layout, fd, s, code)
+        return read_groups(t, &layout, fd, start, s, code)
     if status == OK:
         status = reserve(&s.chunk, t.geometry.nbytes)
     if status == OK:
-        status = read_range(fd, s.chunk.data, t.geometry.nbytes, 0, code)
+        status = read_range(fd, s.chunk.data, t.geometry.nbytes, start, code)
     if status == OK:
         status = to_user(t, block, s.chunk.data, s)
     return status

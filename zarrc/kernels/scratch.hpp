@@ -17,20 +17,21 @@ struct Scratch {
     Buffer first;       // between two stages
     Buffer second;
     Buffer offsets;     // of list entries
+    Buffer piece;       // encoded neighbours in a shard
 };
 
 struct OwnedScratch : Scratch {
     OwnedScratch* inner = nullptr;
 
     OwnedScratch() {
-        for (Buffer* b : {&encoded, &chunk, &first, &second, &offsets}) *b = {nullptr, 0, 0, (size_t) -1, 1};
+        for (Buffer* b : {&encoded, &chunk, &first, &second, &offsets, &piece}) *b = {nullptr, 0, 0, (size_t) -1, 1};
     }
     ~OwnedScratch() {
         trim(0);
         delete inner;
     }
     void trim(size_t kept) {
-        for (Buffer* b : {&encoded, &chunk, &first, &second, &offsets}) {
+        for (Buffer* b : {&encoded, &chunk, &first, &second, &offsets, &piece}) {
             if (b->capacity <= kept) continue;
             std::free(b->data);
             b->data = nullptr;

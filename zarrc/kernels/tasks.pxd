@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 from .block cimport Block, Geometry, Part, Transfer
 from .chain cimport Stages
 from .copying cimport MAX_DIMS
+from .sharding cimport ShardPlan, Sharding
 from .types cimport Status, index_t
 
 cdef enum:
@@ -32,6 +33,7 @@ ctypedef struct Target:
     size_t n_directory
     bint fsync
     uint64_t identity
+    const Sharding* sharding            # NULL: a key holds one chunk
 
 # The bytes of one chunk that the calling thread collected; no data: absent.
 ctypedef struct Source:
@@ -54,6 +56,7 @@ ctypedef struct Failure:
     bint encoding
     index_t task
     bint missing
+    bint of_index                       # a shard's index
     PyObject* exception
 
 cdef struct Job:
@@ -68,10 +71,25 @@ cdef struct Job:
     int (*put)(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept nogil
     void (*release)(PyObject* owner) noexcept nogil
     Failure failure
-
+    int threads
+    index_t n_chunks[MAX_DIMS]          # of the array, along each axis
+    const ShardPlan* shards             # the plan's chunks by shard
+    Source* chunks                      # of the batch's shards, shard after shard; NULL: `sources` are whole shards
+    index_t* first_chunk                # of each shard of the batch
 
 # The first failure of a job is the one that counts: true for whoever comes first.
 cdef bint claim(Job* job) noexcept nogil
+
+# Record a failure with chunk number `task` of the plan; non-zero, which ends the job.
+cdef int fail(Job* job, index_t task, Status status, int code, int stage) noexcept nogil
+cdef int fail_encoding(Job* job, index_t task, Status status, int code, int stage) noexcept nogil
+
+# Steps that tasks are made of.
+cdef int read_absent(Job* job, index_t task, const Block* block) noexcept nogil
+cdef int decode_into(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept nogil
+cdef int decode_old(Job* job, index_t task, const char* data, size_t nbytes, char* into) noexcept nogil
+cdef const char* compose_whole(Job* job, const Block* block, char* into, Status* status) noexcept nogil
+cdef bint is_empty(const Target* t, const char* chunk) noexcept nogil
 
 # Write the chunk's key, as the chunk key encoding spells it, and its length.
 cdef size_t write_key(const Target* t, const Block* block, char* out) noexcept nogil

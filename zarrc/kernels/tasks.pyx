@@ -17,7 +17,7 @@ from .block cimport (
 )
 from .chain cimport Scratch, can_decode_range, decode_chain, decode_range, encode_chain, scratch
 from .copying cimport all_equal, fill_items
-from .files cimport PATH_CAPACITY, close_file, open_file, read_file, remove_file, write_file
+from .files cimport PATH_CAPACITY, Stamp, close_file, open_file, read_file, remove_file, write_file
 from .pool cimport hash_key, lock, unlock
 from .ranges cimport read_ranges
 from .types cimport Buffer, Status, index_t, reserve, OK, WRONG_SIZE, NO_MEMORY, SYSTEM
@@ -77,41 +77,41 @@ cdef size_t write_path(const Target* t, const Block* block, char* out) noexcept 
 
 # ------------------------------------------------------------------- failures
 
-cdef int fail(Job* job, index_t chunk, Status status, int code, int stage) noexcept nogil:
+cdef int fail(Job* job, index_t task, Status status, int code, int stage) noexcept nogil:
     """Record the first failure of a job; returns non-zero, which ends it."""
     if claim(job):
         job.failure.status = status
         job.failure.code = code
         job.failure.stage = stage
-        job.failure.task = chunk
+        job.failure.task = task
     return 1
 
 
-cdef int fail_encoding(Job* job, index_t chunk, Status status, int code, int stage) noexcept nogil:
+cdef int fail_encoding(Job* job, index_t task, Status status, int code, int stage) noexcept nogil:
     if claim(job):
         job.failure.status = status
         job.failure.code = code
         job.failure.stage = stage
         job.failure.encoding = True
-        job.failure.task = chunk
+        job.failure.task = task
     return 1
 
 
-cdef int fail_missing(Job* job, index_t chunk) noexcept nogil:
+cdef int fail_missing(Job* job, index_t task) noexcept nogil:
     if claim(job):
         job.failure.missing = True
-        job.failure.task = chunk
+        job.failure.task = task
     return 1
 
 
 # -------------------------------------------------------------------- reading
 
-cdef int read_absent(Job* job, index_t chunk, const Block* block) noexcept nogil:
+cdef int read_absent(Job* job, index_t task, const Block* block) noexcept nogil:
     cdef Status status
     if not job.target.fill_missing:
-        return fail_missing(job, chunk)
+        return fail_missing(job, task)
     status = fill_user(&job.transfer, block, job.target.fill, scratch())
-    return 0 if status == OK else fail(job, chunk, status, 0, -1)
+    return 0 if status == OK else fail(job, task, status, 0, -1)
 
 
 cdef bint byte_span(const Layout* layout, size_t itemsize, index_t* start, size_t* nbytes) noexcept nogil:
@@ -146,7 +146,7 @@ cdef Status decode_wanted(
     return decode_chain(t.stages, data, nbytes, s.chunk.data, s, stage, code)
 
 
-cdef int decode_into(Job* job, index_t chunk, const Block* block, const char* data, size_t nbytes) noexcept nogil:
+cdef int decode_into(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept nogil:
     """Decode a chunk's stored bytes and give the user what is wanted of it."""
     cdef const Target* t = job.target
     cdef const Transfer* m = &job.transfer
@@ -163,25 +163,25 @@ cdef int decode_into(Job* job, index_t chunk, const Block* block, const char* da
             status = decode_wanted(t, m, block, data, nbytes, &stage, &code)
         if status == OK:
             status = to_user(m, block, s.chunk.data, s)
-    return 0 if status == OK else fail(job, chunk, status, code, stage)
+    return 0 if status == OK else fail(job, task, status, code, stage)
 
 
-cdef int read_plain_file(Job* job, index_t chunk, const Block* block, const char* path) noexcept nogil:
+cdef int read_plain_file(Job* job, index_t task, const Block* block, const char* path) noexcept nogil:
     """Read an uncompressed chunk by byte ranges."""
-    cdef size_t nbytes
+    cdef Stamp stamp
     cdef bint absent
     cdef int code = 0
     cdef Status status
-    cdef int fd = open_file(path, &nbytes, &absent, &code)
+    cdef int fd = open_file(path, &stamp, &absent, &code)
     if absent:
-        return read_absent(job, chunk, block)
+        return read_absent(job, task, block)
     if fd < 0:
-        return fail(job, chunk, SYSTEM, code, -1)
+        return fail(job, task, SYSTEM, code, -1)
     status = WRONG_SIZE
-    if nbytes == job.target.geometry.nbytes:
-        status = read_ranges(&job.transfer, block, fd, scratch(), &code)
+    if <size_t> stamp.nbytes == job.target.geometry.nbytes:
+        status = read_ranges(&job.transfer, block, fd, 0, scratch(), &code)
     close_file(fd)
-    return 0 if status == OK else fail(job, chunk, status, code, -1)
+    return 0 if status == OK else fail(job, task, status, code, -1)
 
 
 cdef int read_file_task(void* context, index_t task) noexcept nogil:
@@ -264,24 +264,24 @@ cdef int load_file(Job* job, index_t task, const char* path) noexcept nogil:
     cdef Status status = read_file(path, &s.encoded, &absent, &code)
     if status != OK:
         return fail(job, task, status, code, -1)
-    return decode_old(job, task, <const char*> NULL if absent else s.encoded.data, s.encoded.nbytes)
+    return decode_old(job, task, <const char*> NULL if absent else s.encoded.data, s.encoded.nbytes, s.chunk.data)
 
 
-cdef int decode_old(Job* job, index_t task, const char* data, size_t nbytes) noexcept nogil:
-    """Decode the old chunk, no data meaning none, to scratch."""
+cdef int decode_old(Job* job, index_t task, const char* data, size_t nbytes, char* into) noexcept nogil:
+    """Decode the old chunk, no data meaning none."""
     cdef const Target* t = job.target
     cdef Scratch* s = scratch()
     cdef int code = 0, stage = -1
     cdef Status status
     if data == NULL:
-        fill_items(t.fill, s.chunk.data, t.geometry.n_items, t.geometry.itemsize)
+        fill_items(t.fill, into, t.geometry.n_items, t.geometry.itemsize)
         return 0
     if t.stages.n:
-        status = decode_chain(t.stages, data, nbytes, s.chunk.data, s, &stage, &code)
+        status = decode_chain(t.stages, data, nbytes, into, s, &stage, &code)
         return 0 if status == OK else fail(job, task, status, code, stage)
     if nbytes != t.geometry.nbytes:
         return fail(job, task, WRONG_SIZE, 0, -1)
-    memcpy(s.chunk.data, data, nbytes)
+    memcpy(into, data, nbytes)
     return 0
 
 
@@ -411,7 +411,7 @@ cdef int load_value(Job* job, index_t task, const Block* block) noexcept nogil:
     cdef int failed = job.fetch(job, task, block, &source)
     if failed:
         return failed
-    failed = decode_old(job, task, source.data, source.nbytes)
+    failed = decode_old(job, task, source.data, source.nbytes, scratch().chunk.data)
     if source.owner != NULL:
         job.release(source.owner)
     return failed
