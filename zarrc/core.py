@@ -172,7 +172,7 @@ class Array:
     @property
     def _chunk_grid(self) -> Any:
         """The grid of chunks: that of keys, or of inner chunks where the array is sharded."""
-        return self._grid if self._meta.sharding is None else transfer.make_inner_grid(self._meta)
+        return self._grid if self._meta.sharding is None else transfer.make_chunk_grid(self._meta)
 
     @cached_property
     def _pipeline(self) -> Any:
@@ -627,7 +627,7 @@ class Array:
 
         Parameters and errors are those of `iter_chunks`.
         """
-        return chunk_selections(region, self._grid)
+        return chunk_selections(region, transfer.make_key_grid(self._meta))
 
     def read_chunk(self, coords: Any) -> np.ndarray:
         """Return the elements of one chunk; at the edge of the array, those inside.

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .codecs.chain import build_chain
+from .codecs.base import ChunkSpec
+from .codecs.chain import ChunkChain, build_chain, resolve_codecs
 from .config import config
 from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
@@ -22,6 +23,9 @@ from .kernels.pool import usable_cpus
 from .kernels.projection import Grid, Plan
 from .metadata.model import ArrayMetadata
 from .storage import base
+
+if TYPE_CHECKING:
+    from .kernels.sharding import ShardLayout
 
 BLOCK_NBYTES = 1 << 27  # most bytes of a block that is copied from another array
 CONVERTED_NBYTES = 1 << 24  # values of more bytes are converted to the array's dtype block by block
@@ -62,20 +66,23 @@ def make_pipeline(
     MetadataError, ValueError
         The codecs cannot work on such chunks.
     """
-    chain = build_chain(meta.codecs, meta.chunk_shape, meta.dtype, allow_pickle=allow_pickle)
+    fill = fill_item(meta)
+    chain, layout = compile_codecs(meta, fill, allow_pickle)
     pipeline = Pipeline(
         f"/{path}",
         meta.dtype,
-        meta.chunk_shape,
+        meta.chunk_shape if layout is None else meta.inner_chunk_shape,
         chain.order,
         Chain(chain.stages, chain.names, chain.nbytes, chain.sizes, chain.bounds),
-        fill_item(meta),
+        fill,
         meta.fill_value is not None,
         meta.chunk_key_encoding.name == "default",
         meta.chunk_key_encoding.separator,
         write_empty,
         fill_missing,
     )
+    if layout is not None:
+        pipeline.use_shards(layout)
     prefix = f"{path}/" if path else ""
     kind, *where = base.access(store, prefix)
     identity = hash(base.lock_name(store, prefix)) & 0xFFFFFFFFFFFFFFFF
@@ -91,8 +98,30 @@ def make_pipeline(
             identity,
             bulk and base.has_bulk(mapping, "getitems", "__getitem__"),
             bulk and base.has_bulk(mapping, "setitems", "__setitem__"),
+            bulk and _reads_ranges(mapping),
         )
     return pipeline
+
+
+def _reads_ranges(store: Any) -> bool:
+    """Say whether a store reads a part of a value without the rest."""
+    return any(base.has_bulk(store, name, "__getitem__") for name in ("get_partial", "get_partials"))
+
+
+def compile_codecs(
+    meta: ArrayMetadata, fill: bytes, allow_pickle: bool
+) -> tuple[ChunkChain, ShardLayout | None]:
+    """Return the codecs of what is encoded alone, and how these parts lie in a shard, where they do.
+
+    A shard that other codecs precede or follow is encoded as a whole.
+    """
+    if not meta.has_shards_alone:
+        return build_chain(
+            meta.codecs, meta.chunk_shape, meta.dtype, fill=fill, allow_pickle=allow_pickle
+        ), None
+    [sharding] = resolve_codecs(meta.codecs)
+    spec = ChunkSpec.of_array(meta.chunk_shape, meta.dtype, fill)
+    return sharding.chain(spec, allow_pickle=allow_pickle), sharding.layout(spec)  # type: ignore[attr-defined]
 
 
 def fill_item(meta: ArrayMetadata) -> bytes:
@@ -230,7 +259,7 @@ def is_copied_in_blocks(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> 
 
 
 def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
-    """Store a value that is read or cast a block at a time; blocks are whole chunks of the destination.
+    """Store a value that is read or cast a block at a time; blocks are what whole keys of the destination hold.
 
     Parameters
     ----------
@@ -240,15 +269,20 @@ def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
     value : array-like of the plan's shape
         Anything that gives an array for a tuple of slices.
     """
-    for region in blocks(plan, pipeline.dtype.itemsize):
+    for region in blocks(plan, pipeline.dtype.itemsize, per_key=pipeline.chunks_per_key):
         write(pipeline, plan.part(region), value[region])
 
 
-def blocks(plan: Plan, itemsize: int, most: int = BLOCK_NBYTES) -> Iterator[tuple[slice, ...]]:
-    """Cut a plan's result into blocks of whole chunks and at most `most` bytes, but one chunk at least."""
+def blocks(
+    plan: Plan, itemsize: int, most: int = BLOCK_NBYTES, *, per_key: tuple[int, ...] | None = None
+) -> Iterator[tuple[slice, ...]]:
+    """Cut a plan's result into blocks of whole chunks and at most `most` bytes, but one chunk at least.
+
+    With `per_key`, the number of chunks that a key holds along each axis, of what whole keys hold.
+    """
     if not plan.n_chunks:
         return
-    cuts = axis_cuts(plan)
+    cuts = axis_cuts(plan, per_key)
     step = [len(cut) - 1 for cut in cuts]
     for axis in range(len(step)):
         if itemsize * _largest(cuts, step) > most:
@@ -264,12 +298,12 @@ def _largest(cuts: list[list[int]], step: list[int]) -> int:
     )
 
 
-def axis_cuts(plan: Plan) -> list[list[int]]:
-    """Where chunks begin along each axis of a plan's result, and where the last one ends."""
+def axis_cuts(plan: Plan, per_key: tuple[int, ...] | None = None) -> list[list[int]]:
+    """Where chunks, or keys, begin along each axis of a plan's result, and where the last one ends."""
     cuts = []
     for axis, out_axis in enumerate(plan.out_axes):
         if out_axis is not None:
-            cuts.append([*plan.out_starts(axis), plan.shape[out_axis]])
+            cuts.append([*plan.out_starts(axis, per_key[axis] if per_key else 1), plan.shape[out_axis]])
     return cuts
 
 
@@ -286,10 +320,15 @@ def _product_blocks(cuts: list[list[int]], step: list[int]) -> Iterator[tuple[sl
 
 
 def make_grid(meta: ArrayMetadata) -> Grid:
+    """Return the grid that plans are made for: of the parts that an array's pipeline reads and writes alone."""
+    return make_chunk_grid(meta) if meta.has_shards_alone else make_key_grid(meta)
+
+
+def make_key_grid(meta: ArrayMetadata) -> Grid:
     """Return the grid of what the keys of an array hold."""
     return Grid(meta.shape, meta.chunk_shape)
 
 
-def make_inner_grid(meta: ArrayMetadata) -> Grid:
+def make_chunk_grid(meta: ArrayMetadata) -> Grid:
     """Return the grid of an array's chunks, which are parts of what the keys hold where it is sharded."""
     return Grid(meta.shape, meta.inner_chunk_shape)

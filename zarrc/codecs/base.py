@@ -41,16 +41,19 @@ class ChunkSpec:
         Of the elements; uint8 once there are none.
     nbytes : int or None
         None where it depends on the data.
+    fill : bytes or None
+        One element of the fill value, where it is known.
     """
 
     shape: tuple[int, ...] | None
     dtype: np.dtype
     nbytes: int | None
+    fill: bytes | None = None
 
     @classmethod
-    def of_array(cls, shape: tuple[int, ...], dtype: np.dtype) -> ChunkSpec:
+    def of_array(cls, shape: tuple[int, ...], dtype: np.dtype, fill: bytes | None = None) -> ChunkSpec:
         """Return the spec of an array of that shape and dtype."""
-        return cls(shape, dtype, math.prod(shape) * dtype.itemsize)
+        return cls(shape, dtype, math.prod(shape) * dtype.itemsize, fill)
 
     @classmethod
     def of_bytes(cls, nbytes: int | None) -> ChunkSpec:

@@ -57,7 +57,12 @@ class ChunkChain:
 
 
 def build_chain(
-    codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype, *, allow_pickle: bool = False
+    codecs: Sequence[Spec],
+    shape: Sequence[int],
+    dtype: np.dtype,
+    *,
+    fill: bytes | None = None,
+    allow_pickle: bool = False,
 ) -> ChunkChain:
     """Compile the codecs of an array for its chunks.
 
@@ -69,6 +74,8 @@ def build_chain(
         Of a decoded chunk.
     dtype : numpy.dtype
         Of its elements, with their byte order in memory.
+    fill : bytes, optional
+        One element of the fill value, in the dtype's byte order.
     allow_pickle : bool
         Whether the pickle codec, which runs code that the data name, may be used.
 
@@ -81,10 +88,10 @@ def build_chain(
     ValueError
         A codec cannot be used for such chunks.
     """
-    key = (cache_key(codecs), tuple(shape), np.dtype(dtype), allow_pickle)
+    key = (cache_key(codecs), tuple(shape), np.dtype(dtype), fill, allow_pickle)
     chain = _chains.get(key)
     if chain is None:
-        chain = _build_chain(codecs, shape, dtype, allow_pickle)
+        chain = _build_chain(codecs, shape, dtype, fill, allow_pickle)
         # what users wrote in Python may keep a state, so that each array has its own
         if chain.compiled:
             remember(_chains, key, chain)
@@ -112,13 +119,13 @@ def remember(cache: dict[tuple[Any, ...], Any], key: tuple[Any, ...], value: Any
 
 
 def _build_chain(
-    codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype, allow_pickle: bool
+    codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype, fill: bytes | None, allow_pickle: bool
 ) -> ChunkChain:
     descriptors = resolve_codecs(codecs)
     check_order(descriptors)
     if not allow_pickle:
         _refuse_pickle(descriptors)
-    spec = ChunkSpec.of_array(tuple(shape), np.dtype(dtype))
+    spec = ChunkSpec.of_array(tuple(shape), np.dtype(dtype), fill)
     nbytes = _checked_nbytes(spec)
     order, rest, spec = _absorb_transposes(descriptors, spec)
     stages: list[Codec] = []
@@ -226,4 +233,7 @@ def _absorb_transposes(
 def _takes_gil(stage: Codec) -> bool:
     from zarrc.kernels.filters import PythonStage
 
+    inner = getattr(stage, "chain", None)  # of shards
+    if inner is not None:
+        return any(map(_takes_gil, inner.codecs))
     return isinstance(stage, PythonStage)

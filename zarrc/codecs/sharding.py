@@ -16,7 +16,11 @@ from .crc32c import Crc32cCodec
 from .registry import get_codec, is_known
 
 if TYPE_CHECKING:
+    from zarrc.kernels.chain import Chain
     from zarrc.kernels.codec import Codec
+    from zarrc.kernels.sharding import ShardLayout
+
+    from .chain import ChunkChain
 
 INDEX_DTYPE = np.dtype("u8")  # offset and size of a chunk in its shard; 2**64 - 1 twice where there is none
 
@@ -123,20 +127,39 @@ class ShardingCodec(CodecDescriptor):
         return index.nbytes
 
     def kernel(self, spec: ChunkSpec) -> Codec | None:
-        from zarrc.kernels.filters import PythonStage
+        """Return the codec of whole shards; inner chunks that hold nothing but the fill value are left out."""
+        from zarrc.kernels.sharding import ShardStage
+
+        fill = bytes(spec.dtype.itemsize) if spec.fill is None else spec.fill
+        inner = self.chain(spec)
+        return ShardStage(self.layout(spec), compile_chain(inner), self.chunk_shape, inner.order, fill)
+
+    def chain(self, spec: ChunkSpec, *, allow_pickle: bool = False) -> ChunkChain:
+        """Return the codecs of inner chunks, compiled."""
+        from .chain import build_chain
+
+        return build_chain(
+            self.codecs, self.chunk_shape, spec.dtype, fill=spec.fill, allow_pickle=allow_pickle
+        )
+
+    def layout(self, spec: ChunkSpec) -> ShardLayout:
+        """Return how inner chunks lie in a shard.
+
+        Raises
+        ------
+        ValueError
+            The inner chunks do not divide it, or the size of its index is not known before.
+        """
+        from zarrc.kernels.sharding import ShardLayout
 
         from .chain import build_chain
 
-        build_chain(self.codecs, self.chunk_shape, spec.dtype)
-        build_chain(self.index_codecs, self.index_shape(spec), INDEX_DTYPE)
         self.index_nbytes(spec)
-        return PythonStage(self, spec.dtype, spec.shape)
-
-    def encode(self, buffer: Any) -> Any:
-        raise NotImplementedError("shards cannot be written yet")
-
-    def decode(self, buffer: Any) -> Any:
-        raise NotImplementedError("shards cannot be read yet")
+        index = build_chain(self.index_codecs, self.index_shape(spec), INDEX_DTYPE)
+        if index.order != tuple(range(len(index.order))):
+            raise ValueError("codec 'sharding_indexed': index_codecs that transpose are not available")
+        first = self.index_location is ShardingCodecIndexLocation.start
+        return ShardLayout(self.grid_shape(spec), compile_chain(index), first)
 
     def largest_encoded(self, nbytes: int) -> int:
         """Return a size that no shard passes: chunks that do not shrink, and an index."""
@@ -145,6 +168,13 @@ class ShardingCodec(CodecDescriptor):
         for codec in self.codecs:
             bound = codec.largest_encoded(bound)
         return n_chunks * (bound + 64) + 65536
+
+
+def compile_chain(chain: ChunkChain) -> Chain:
+    """Return a chain as kernels take it."""
+    from zarrc.kernels.chain import Chain
+
+    return Chain(chain.stages, chain.names, chain.nbytes, chain.sizes, chain.bounds)
 
 
 def _lengths(chunk_shape: Any) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing_extensions import disjoint_base
 
 from .chain import Chain
 from .projection import Plan
+from .sharding import ShardLayout
 
 @disjoint_base
 class Pipeline:
@@ -32,6 +33,9 @@ class Pipeline:
         write_empty: bool,
         fill_missing: bool,
     ) -> None: ...
+    @property
+    def chunks_per_key(self) -> tuple[int, ...] | None: ...
+    def use_shards(self, layout: ShardLayout) -> None: ...
     def of_fields(self, names: Sequence[str]) -> Pipeline: ...
     def use_files(self, directory: str, separator: str | None, fsync: bool, identity: int) -> None: ...
     def use_mapping(
@@ -41,6 +45,7 @@ class Pipeline:
         identity: int,
         bulk_get: bool = False,
         bulk_set: bool = False,
+        ranged: bool = False,
     ) -> None: ...
     def read(
         self,

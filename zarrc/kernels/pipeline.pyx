@@ -22,16 +22,22 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from .block cimport Block, Geometry, Part, Transfer, is_whole, pick
-from .chain cimport Chain, enter, leave, trim_scratch
+from .chain cimport Chain, enter, leave, scratch, trim_scratch
 from .copying cimport MAX_DIMS
 from .files cimport PATH_CAPACITY
-from .pool cimport hash_key, lock, on_idle, run, stripe, try_lock, unlock
+from .shard_tasks cimport (
+    Shard,
+    encode_shard_task, is_whole_shard, pick_chunk, pick_shard, place_in_shard, plan_shards,
+    read_shard_file_task, read_shard_source_task, update_shard_task, write_shard_file_task,
+)
+from .sharding cimport NOWHERE, ShardLayout, ShardPlan, decode_index
+from .pool cimport Task, hash_key, lock, on_idle, run, stripe, try_lock, unlock
 from .projection cimport Plan
 from .tasks cimport (
     DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Job, Keys, Sink, Source, Target,
     claim, encode_task, read_file_task, read_source_task, update_task, write_file_task, write_key, write_path,
 )
-from .types cimport index_t, NO_MEMORY, SYSTEM
+from .types cimport index_t, CORRUPT, NO_MEMORY, OK, SYSTEM, WRONG_SIZE
 
 import os
 
@@ -39,6 +45,9 @@ import numpy as np
 
 from zarrc.errors import ChunkNotFoundError, CodecError
 from zarrc.kernels.codec import failure as codec_failure
+
+CHANGES = 4     # so often is a shard read again that changes meanwhile
+MAX_NBYTES = 2**63 - 1
 
 cdef extern from "numpy/arrayobject.h":
     # takes over a reference to the dtype
@@ -51,6 +60,9 @@ cdef enum:
     INLINE_NBYTES = 1 << 16     # a copy of so few bytes is done before the GIL could be passed on
     PARALLEL_NBYTES = 1 << 19   # of decoded chunks: less is not worth waking a thread
     BATCH_NBYTES = 1 << 26      # decoded bytes of the chunks that are held encoded at once
+    GAP_NBYTES = 1 << 15        # bytes between two parts of a value that are asked for as one
+    PART_NBYTES = 1 << 23       # most bytes of parts that are asked for as one
+    INDEXES_NBYTES = 1 << 24    # of shard indexes that are remembered with their versions
 
 
 # ------------------------------------------------- the parts that need the GIL
@@ -147,6 +159,32 @@ cdef int take_lock(uint64_t key_hash) except -1:
     return 0
 
 
+cdef class Held:
+    """Owns a reference that a source keeps."""
+    cdef PyObject* owner
+
+    def __dealloc__(self):
+        Py_XDECREF(self.owner)
+
+
+cdef Held keep(const Source* source):
+    """Return what gives back a source's memory when it goes."""
+    cdef Held held = Held.__new__(Held)
+    held.owner = source.owner
+    return held
+
+
+cdef object place_part(Job* job, part, list places):
+    """Say where chunks lie in a part of a value; returns what keeps its memory."""
+    cdef bytes data = bytes(part)
+    cdef index_t k
+    for offset, nbytes, k in places:
+        if offset + nbytes > len(data):
+            raise EOFError(f"a part of {len(data)} bytes where chunks reach to {offset + nbytes}")
+        job.chunks[k] = Source(PyBytes_AS_STRING(data) + <Py_ssize_t> offset, nbytes, NULL)
+    return data
+
+
 cdef class Pipeline:
     """Moves the chunks of one array.
 
@@ -182,6 +220,9 @@ cdef class Pipeline:
     cdef bytes prefix_bytes
     cdef bint bulk_get
     cdef bint bulk_set
+    cdef bint ranged
+    cdef ShardLayout layout
+    cdef dict indexes           # key: version and index of a shard
     cdef Part* parts
     cdef int n_parts
 
@@ -248,6 +289,9 @@ cdef class Pipeline:
         found.prefix_bytes = self.prefix_bytes
         found.bulk_get = self.bulk_get
         found.bulk_set = self.bulk_set
+        found.ranged = self.ranged
+        found.layout = self.layout
+        found.indexes = self.indexes
         found.dtype = np.dtype([(name, self.dtype.fields[name][0]) for name in names])
         found.parts = <Part*> PyMem_Malloc(max(1, len(names)) * sizeof(Part))
         if found.parts == NULL:
@@ -275,10 +319,24 @@ cdef class Pipeline:
         if separator is not None:
             self.t.keys.separator = ord(separator)
 
-    def use_mapping(self, store, str prefix, uint64_t identity, bint bulk_get=False, bint bulk_set=False):
+    @property
+    def chunks_per_key(self):
+        """How many chunks a key holds along each axis; None where it is one."""
+        return None if self.layout is None else self.layout.chunks_per_shard
+
+    def use_shards(self, ShardLayout layout):
+        """Keep many chunks under one key; plans stay those of the chunks."""
+        self.layout = layout
+        self.indexes = {}
+        self.t.sharding = &layout.c
+
+    def use_mapping(
+        self, store, str prefix, uint64_t identity, bint bulk_get=False, bint bulk_set=False, bint ranged=False
+    ):
         """Keep the chunks in a mapping, under keys that begin with `prefix`; a plain dict is used directly.
 
-        `bulk_get` and `bulk_set` say that ``getitems`` and ``setitems`` may be called.
+        `bulk_get` and `bulk_set` say that ``getitems`` and ``setitems`` may be called, `ranged` that
+        ``get_partials`` may and reads no more than it is asked for.
 
         `identity` is the hash of a name that all have for the mapping's keys with that prefix; locks go by it.
         """
@@ -287,6 +345,7 @@ cdef class Pipeline:
         self.t.access = DICT if type(store) is dict else MAPPING
         self.bulk_get = bulk_get
         self.bulk_set = bulk_set
+        self.ranged = ranged
         self.t.identity = identity
 
     # ---------------------------------------------------------------- keys
@@ -334,6 +393,9 @@ cdef class Pipeline:
         job.fetch = fetch
         job.put = put
         job.release = release
+        job.threads = 1
+        job.shards = NULL
+        job.chunks = NULL
         job.part = Part(0, 0, self.t.geometry.itemsize)
         m.geometry = &self.t.geometry
         m.factors = plan.factors
@@ -388,13 +450,17 @@ cdef class Pipeline:
         cdef Failure* f = &job.failure
         cdef object exception
         pick(&job.transfer, f.task, &block)
+        where = f"inner chunk {self.coords(&block)} of " if self.t.sharding != NULL else ""
+        self.to_key(&block)
         key = self.key(&block)
         if f.exception != NULL:
             exception = <object> f.exception
             Py_DECREF(exception)
             f.exception = NULL
             return exception
-        where = f"chunk {key!r} of array {self.name!r}"
+        where += f"{'chunk' if self.t.sharding == NULL else 'shard'} {key!r} of array {self.name!r}"
+        if f.of_index and f.status != NO_MEMORY:
+            return self.layout.failure(f.status, f.code, f.stage, "encode" if f.encoding else "decode", key, where)
         if f.missing:
             return ChunkNotFoundError(f"{where} is absent, and fill_missing_chunks is off")
         if f.status == NO_MEMORY and f.stage < 0:
@@ -409,6 +475,25 @@ cdef class Pipeline:
             self.chain.codecs[f.stage], f.status, f.code, "encode" if f.encoding else "decode",
             self.chain.names[f.stage], key, where,
         )
+
+    cdef void locate(self, Job* job, index_t task, Block* block) noexcept:
+        """Find the place of the key that a task is for."""
+        cdef Shard shard
+        if self.t.sharding == NULL:
+            pick(&job.transfer, task, block)
+            return
+        pick_shard(job, task, &shard)
+        block[0] = shard.key
+
+    cdef tuple coords(self, const Block* block):
+        return tuple([block.coords[d] for d in range(self.t.geometry.ndim)])
+
+    cdef void to_key(self, Block* block) noexcept:
+        """Turn the place of a chunk into that of its key."""
+        cdef int d
+        if self.t.sharding != NULL:
+            for d in range(self.t.geometry.ndim):
+                block.coords[d] = block.coords[d] // self.t.sharding.chunks[d]
 
     cdef object path(self, const Block* block):
         cdef char path[PATH_CAPACITY]
@@ -454,7 +539,9 @@ cdef class Pipeline:
             self.begin(&job, plan, result)
             nbytes = cnp.PyArray_NBYTES(result)
             n = self.threads_for(plan.n_chunks, nbytes, threads)
-            if self.t.access == FILES:
+            if self.t.sharding != NULL:
+                self.read_shards(&job, plan, n, contexts)
+            elif self.t.access == FILES:
                 with nogil:
                     stopped = run(read_file_task, &job, plan.n_chunks, n)
                     trim_scratch()
@@ -522,6 +609,203 @@ cdef class Pipeline:
             hold(self.get(self.key(&block)), &job.sources[i])
         return 0
 
+    # ---------------------------------------------------- reading from shards
+
+    cdef int read_shards(self, Job* job, Plan plan, int threads, contexts) except -1:
+        cdef ShardPlan* shards = plan_shards(job, plan)
+        cdef int stopped
+        job.shards = shards
+        job.threads = threads
+        try:
+            if self.t.access == FILES:
+                with nogil:
+                    stopped = run(read_shard_file_task, job, shards.n_shards, threads)
+                    trim_scratch()
+                self.finish(job, stopped, plan)
+            else:
+                self.read_shard_sources(job, plan, threads, contexts)
+        finally:
+            job.shards = NULL
+            del shards
+        return 0
+
+    cdef int read_shard_sources(self, Job* job, Plan plan, int threads, contexts) except -1:
+        """Collect the stored bytes of a batch of shards, or of what is wanted of them, decode them, and so on."""
+        cdef index_t n_shards = job.shards.n_shards, batch, n
+        cdef index_t at_once = getattr(self.store, "batch_nbytes", BATCH_NBYTES)
+        cdef int stopped
+        batch = min(n_shards, max(threads, at_once // max(1, self.t.geometry.nbytes * self.t.sharding.n)))
+        job.sources = <Source*> PyMem_Malloc(batch * sizeof(Source))
+        job.first_chunk = <index_t*> PyMem_Malloc(batch * sizeof(index_t))
+        try:
+            if job.sources == NULL or job.first_chunk == NULL:
+                raise MemoryError
+            while job.first < n_shards:
+                n = min(batch, n_shards - job.first)
+                held = self.collect_shards(job, n, contexts)
+                with nogil:
+                    stopped = run(read_shard_source_task, job, n, threads)
+                    trim_scratch()
+                self.finish(job, stopped, plan)
+                del held
+                job.first += n
+        finally:
+            PyMem_Free(job.sources)
+            PyMem_Free(job.first_chunk)
+            PyMem_Free(job.chunks)
+            job.chunks = NULL
+        return 0
+
+    cdef object collect_shards(self, Job* job, index_t n, contexts):
+        """Look up what is wanted of shards job.first … job.first + n - 1; return what keeps its memory."""
+        cdef Shard shard
+        cdef index_t i
+        cdef list keys = [], whole = [], parts = []
+        cdef list held
+        for i in range(n):
+            pick_shard(job, job.first + i, &shard)
+            job.sources[i] = Source(NULL, 0, NULL)
+            job.first_chunk[i] = -1
+            keys.append(self.key(&shard.key))
+            if self.ranged and 2 * shard.n <= self.t.sharding.n and not is_whole_shard(job, &shard):
+                parts.append(i)
+            else:
+                whole.append(i)
+        held = self.collect_whole(job, [(i, keys[i]) for i in whole], contexts)
+        if parts:
+            held.append(self.collect_parts(job, [(i, keys[i]) for i in parts]))
+        return held
+
+    cdef list collect_whole(self, Job* job, list wanted, contexts):
+        if self.bulk_get and len(wanted) > 1:
+            found = self.store.getitems([key for _, key in wanted], contexts=contexts or {})
+            values = [(i, found.get(key)) for i, key in wanted]
+        else:
+            values = [(i, self.get(key)) for i, key in wanted]
+        held = []
+        for i, value in values:
+            hold(value, &job.sources[<index_t> i])
+            if value is not None:
+                held.append(keep(&job.sources[<index_t> i]))
+        return held
+
+    cdef list collect_parts(self, Job* job, list wanted):
+        """Ask for the parts of values that hold the wanted chunks, once their indexes are known."""
+        cdef Shard shard
+        cdef index_t total = 0
+        for i, _ in wanted:
+            pick_shard(job, job.first + <index_t> i, &shard)
+            job.first_chunk[<index_t> i] = total
+            total += shard.n
+        PyMem_Free(job.chunks)
+        job.chunks = <Source*> PyMem_Malloc(max(1, total) * sizeof(Source))
+        if job.chunks == NULL:
+            raise MemoryError
+        held = []
+        for attempt in range(CHANGES):
+            wanted = self.collect_known(job, wanted, held, attempt == 0)
+            if not wanted:
+                return held
+        raise CodecError(
+            f"shard {wanted[0][1]!r} of array {self.name!r} changes faster than it can be read",
+            "sharding_indexed", "decode", wanted[0][1],
+        )
+
+    cdef list collect_known(self, Job* job, list wanted, list held, bint trusting):
+        """As `collect_parts`; returns those shards that changed between the index and the chunks."""
+        cdef dict versions = {}, indexes = {}
+        cold = []
+        for i, key in wanted:
+            known = self.indexes.get(key) if trusting else None
+            if known is None:
+                cold.append(key)
+            else:
+                versions[key], indexes[key] = known
+        self.ask_indexes(cold, versions, indexes)
+        ranges, places = [], []
+        for i, key in wanted:
+            self.add_ranges(job, i, key, indexes[key], ranges, places)
+        parts = self.store.get_partials(ranges, versions) if ranges else []
+        changed = set()
+        for part, found, (key, _, _) in zip(parts, places, ranges, strict=True):
+            if part is None:
+                changed.add(key)
+                self.indexes.pop(key, None)
+            elif key not in changed:
+                held.append(place_part(job, part, found))
+        return [(i, key) for i, key in wanted if key in changed]
+
+    cdef int ask_indexes(self, list keys, dict versions, dict indexes) except -1:
+        """Read indexes of shards, as bytes; None where there is no shard."""
+        cdef Py_ssize_t nbytes = self.layout.c.index_nbytes
+        if not keys:
+            return 0
+        ranges = [(key, 0, nbytes) if self.layout.c.index_first else (key, -nbytes, nbytes) for key in keys]
+        for key, part in zip(keys, self.store.get_partials(ranges, versions), strict=True):
+            indexes[key] = None if part is None else self.index_from(key, part)
+            if key in versions and part is not None:
+                self.remember(key, versions[key], indexes[key])
+        return 0
+
+    cdef int remember(self, key, version, bytes index) except -1:
+        if len(self.indexes) * len(index) > INDEXES_NBYTES:
+            self.indexes.clear()
+        self.indexes[key] = (version, index)
+        return 0
+
+    cdef bytes index_from(self, key, part):
+        """The decoded index of a shard."""
+        cdef bytes found = PyBytes_FromStringAndSize(NULL, 16 * self.layout.c.n)
+        cdef bytes data = bytes(part)
+        cdef int stage = -1, code = 0, status = WRONG_SIZE
+        if <size_t> len(data) == self.layout.c.index_nbytes:
+            status = decode_index(
+                &self.layout.c, PyBytes_AS_STRING(data), <uint64_t*> PyBytes_AS_STRING(found), scratch(), &stage, &code
+            )
+        if status != OK:
+            raise self.layout.failure(
+                status, code, stage, "decode", key, f"shard {key!r} of array {self.name!r}"
+            )
+        return found
+
+    cdef int add_ranges(self, Job* job, index_t i, key, bytes index, list ranges, list places) except -1:
+        """Add what to ask of one shard, and which chunks are there; neighbours are asked for together."""
+        cdef Shard shard
+        cdef Block block
+        cdef index_t k, at, first = job.first_chunk[i]
+        cdef const uint64_t* entries
+        cdef uint64_t start, end
+        pick_shard(job, job.first + i, &shard)
+        for k in range(shard.n):
+            job.chunks[first + k] = Source(NULL, 0, NULL)
+        if index is None:
+            return 0
+        entries = <const uint64_t*> PyBytes_AS_STRING(index)
+        wanted = []
+        for k in range(shard.n):
+            pick_chunk(job, &shard, k, &block)
+            at = place_in_shard(job, &block)
+            if entries[2 * at] != NOWHERE or entries[2 * at + 1] != NOWHERE:
+                wanted.append((entries[2 * at], entries[2 * at + 1], first + k))
+        start = end = 0
+        is_open = False
+        for offset, nbytes, k in sorted(wanted):
+            if offset + nbytes > MAX_NBYTES:
+                raise self.layout.failure(
+                    CORRUPT, 0, -1, "decode", key, f"shard {key!r} of array {self.name!r}"
+                )
+            if is_open and offset <= end + GAP_NBYTES and offset + nbytes - start <= PART_NBYTES:
+                end = max(end, <uint64_t> (offset + nbytes))
+                ranges[len(ranges) - 1] = (key, start, end - start)
+            else:
+                start, end = offset, offset + nbytes
+                ranges.append((key, start, nbytes))
+                of_range = []
+                places.append(of_range)
+                is_open = True
+            of_range.append((offset - start, nbytes, k))
+        return 0
+
     # ---------------------------------------------------------------- writing
 
     cpdef object write(self, Plan plan, cnp.ndarray values, int threads=1):
@@ -546,7 +830,9 @@ cdef class Pipeline:
             return
         self.begin(&job, plan, values)
         n = self.threads_for(plan.n_chunks, plan.n_chunks * self.t.geometry.nbytes, threads)
-        if self.t.access == FILES:
+        if self.t.sharding != NULL:
+            self.write_shards(&job, plan, n)
+        elif self.t.access == FILES:
             with nogil:
                 stopped = run(write_file_task, &job, plan.n_chunks, n)
                 trim_scratch()
@@ -559,22 +845,50 @@ cdef class Pipeline:
                 trim_scratch()
             self.finish(&job, stopped, plan)
 
-    cdef int write_whole(self, Job* job, Plan plan, int threads) except -1:
-        """Encode the chunks that are written whole, a batch at a time, and store them."""
-        cdef index_t batch = max(2 * threads, BATCH_NBYTES // max(1, self.t.geometry.nbytes)), n
+    cdef int write_shards(self, Job* job, Plan plan, int threads) except -1:
+        cdef ShardPlan* shards = plan_shards(job, plan)
         cdef int stopped
-        batch = min(batch, plan.n_chunks)
+        job.shards = shards
+        job.threads = threads
+        try:
+            if self.t.access == FILES:
+                with nogil:
+                    stopped = run(write_shard_file_task, job, shards.n_shards, threads)
+                    trim_scratch()
+                self.finish(job, stopped, plan)
+            else:
+                self.write_whole(job, plan, threads)
+                # a mapping of somebody else's is used by this thread alone
+                with nogil:
+                    stopped = run(update_shard_task, job, shards.n_shards, threads if self.t.access == DICT else 1)
+                    trim_scratch()
+                self.finish(job, stopped, plan)
+        finally:
+            job.shards = NULL
+            del shards
+        return 0
+
+    cdef int write_whole(self, Job* job, Plan plan, int threads) except -1:
+        """Encode the chunks, or shards, that are written whole, a batch at a time, and store them."""
+        cdef index_t n_keys = plan.n_chunks, batch, n
+        cdef Task task = encode_task
+        cdef int stopped
+        batch = min(n_keys, max(2 * threads, BATCH_NBYTES // max(1, self.t.geometry.nbytes)))
+        if self.t.sharding != NULL:
+            n_keys = job.shards.n_shards
+            batch = min(n_keys, threads)
+            task = encode_shard_task
         job.sinks = <Sink*> PyMem_Malloc(batch * sizeof(Sink))
         if job.sinks == NULL:
             raise MemoryError
         try:
-            while job.first < plan.n_chunks:
-                n = min(batch, plan.n_chunks - job.first)
+            while job.first < n_keys:
+                n = min(batch, n_keys - job.first)
                 memset(job.sinks, 0, n * sizeof(Sink))
                 try:
                     self.prepare_sinks(job, n)
                     with nogil:
-                        stopped = run(encode_task, job, n, threads)
+                        stopped = run(task, job, n, threads)
                         trim_scratch()
                     self.finish(job, stopped, plan)
                     self.store_sinks(job, n)
@@ -591,7 +905,7 @@ cdef class Pipeline:
         cdef Block block
         cdef index_t i
         cdef object value
-        if not self.t.stages.encoded_nbytes:
+        if not self.t.stages.encoded_nbytes or self.t.sharding != NULL:
             return 0
         for i in range(n):
             pick(&job.transfer, job.first + i, &block)
@@ -616,7 +930,7 @@ cdef class Pipeline:
         for i in range(n):
             if not job.sinks[i].done:
                 continue
-            pick(&job.transfer, job.first + i, &block)
+            self.locate(job, job.first + i, &block)
             key_hash = hash_key(self.t.identity, text, write_key(&self.t, &block, text))
             if bulk:
                 values[self.key(&block)] = sunk_value(&job.sinks[i])

@@ -163,10 +163,14 @@ cdef class Plan:
             self.factors[i].out_axis if self.factors[i].out_axis >= 0 else None for i in range(self.n_factors)
         ])
 
-    def out_starts(self, int factor):
-        """Where the rows of one factor begin in the result."""
+    def out_starts(self, int factor, index_t per_key=1):
+        """Where the rows of one factor begin in the result, or of its keys, which hold `per_key` chunks each."""
+        cdef const Factor* f = &self.factors[factor]
         cdef index_t r
-        return [self.factors[factor].rows[r].out_start for r in range(self.factors[factor].n_rows)]
+        return [
+            f.rows[r].out_start for r in range(f.n_rows)
+            if r == 0 or f.rows[r].chunk // per_key != f.rows[r - 1].chunk // per_key
+        ]
 
     @property
     def is_even(self):

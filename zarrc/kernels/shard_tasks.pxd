@@ -13,7 +13,7 @@ ctypedef struct Shard:
 
 
 # The plan's chunks by shard. To be deleted by the caller.
-cdef ShardPlan* plan_shards(const Job* job, Plan plan) except NULL
+cdef ShardPlan* plan_shards(Job* job, Plan plan) except NULL
 
 # Shard number `task`, its chunk number k, and the place of a chunk in its shard.
 cdef void pick_shard(const Job* job, index_t task, Shard* shard) noexcept nogil

@@ -52,11 +52,7 @@ cdef enum:
 
 # --------------------------------------------------------------------- plans
 
-cdef index_t shards_along(const Plan plan, const Sharding* c, int d) noexcept:
-    return (chunks_along(plan, d) + c.chunks[d] - 1) // c.chunks[d]
-
-
-cdef index_t chunks_along(const Plan plan, int d) noexcept:
+cdef index_t chunks_along(Plan plan, int d) noexcept:
     return (plan.grid.extents[d] + plan.grid.chunk_extents[d] - 1) // plan.grid.chunk_extents[d]
 
 
@@ -74,7 +70,7 @@ cdef index_t shard_of(const Factor* f, const Row* row, const Sharding* c, const 
     return found
 
 
-cdef ShardPlan* plan_shards(const Job* job, Plan plan) except NULL:
+cdef ShardPlan* plan_shards(Job* job, Plan plan) except NULL:
     cdef const Sharding* c = job.target.sharding
     cdef const Factor* f
     cdef ShardPlan* found = new ShardPlan()
@@ -84,7 +80,8 @@ cdef ShardPlan* plan_shards(const Job* job, Plan plan) except NULL:
     cdef int i, d
     try:
         for d in range(c.ndim):
-            n_shards[d] = shards_along(plan, c, d)
+            job.n_chunks[d] = chunks_along(plan, d)
+            n_shards[d] = (job.n_chunks[d] + c.chunks[d] - 1) // c.chunks[d]
         for i in range(job.transfer.n_factors):
             f = &job.transfer.factors[i]
             numbers.resize(f.n_rows)
@@ -788,12 +785,12 @@ cdef int update_shard(Job* job, const Shard* shard, uint64_t* index) noexcept no
     failed = job.fetch(job, number_of_first, &shard.key, &source)
     if failed:
         return failed
-    failed = hold_shard(job, shard, source.data if source.owner != NULL else NULL, source.nbytes, &old, index)
+    failed = hold_shard(job, shard, source.data, source.nbytes, &old, index)
     if not failed:
         failed = make_shard(job, shard, &old, NULL, NULL, &memory, &empty)
     if source.owner != NULL:
         job.release(source.owner)
     if not failed:
-        failed = job.put(job, number_of_first, &shard.key, NULL if empty else memory.data, memory.nbytes)
+        failed = job.put(job, number_of_first, &shard.key, <char*> NULL if empty else memory.data, memory.nbytes)
     free(memory.data)
     return failed

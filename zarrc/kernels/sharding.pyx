@@ -324,7 +324,7 @@ cdef Status decode_shard(const void* params, const char* src, size_t nbytes, Buf
     cdef uint64_t* index
     cdef int failed = -1
     cdef index_t k
-    cdef bint absent
+    cdef const char* chunk
     cdef Status status
     if p.shard_nbytes > out.limit:
         return TOO_LARGE
@@ -342,8 +342,8 @@ cdef Status decode_shard(const void* params, const char* src, size_t nbytes, Buf
     for k in range(c.n):
         if status != OK:
             break
-        absent = index[2 * k] == NOWHERE
-        status = decode_chunk(p, NULL if absent else src + index[2 * k], index[2 * k + 1], out.data, k, s, code)
+        chunk = <const char*> NULL if index[2 * k] == NOWHERE else src + index[2 * k]
+        status = decode_chunk(p, chunk, index[2 * k + 1], out.data, k, s, code)
     free(index)
     out.nbytes = p.shard_nbytes
     return status

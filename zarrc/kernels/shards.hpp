@@ -20,12 +20,12 @@
 namespace zarrc {
 
 // Rows of one factor, by the shard that they lie in.
-struct Groups {
+struct RowGroups {
     std::vector<int64_t> starts;    // of each group, and the end of the last
     std::vector<int64_t> order;     // the rows group by group; empty: as they are
 };
 
-inline void group_rows(const std::vector<int64_t>& shard_of, Groups& out) {
+inline void group_rows(const std::vector<int64_t>& shard_of, RowGroups& out) {
     const int64_t n = (int64_t) shard_of.size();
     out.starts.clear();
     out.order.clear();
@@ -45,13 +45,13 @@ inline void group_rows(const std::vector<int64_t>& shard_of, Groups& out) {
 
 // A plan's chunks by shard: of each factor, its rows in groups. A shard is one group of each.
 struct ShardPlan {
-    std::vector<Groups> factors;
+    std::vector<RowGroups> factors;
     int64_t n_shards = 1;
 
     int64_t n_groups(int i) const { return (int64_t) factors[i].starts.size() - 1; }
     int64_t n_rows(int i, int64_t group) const { return factors[i].starts[group + 1] - factors[i].starts[group]; }
     int64_t row(int i, int64_t group, int64_t k) const {
-        const Groups& g = factors[i];
+        const RowGroups& g = factors[i];
         return g.order.empty() ? g.starts[group] + k : g.order[g.starts[group] + k];
     }
     void add(const std::vector<int64_t>& shard_of) {

@@ -128,6 +128,11 @@ class ArrayMetadata:
         return next((spec for spec in self.codecs if spec.name == SHARDING), None)
 
     @property
+    def has_shards_alone(self) -> bool:
+        """Whether keeping chunks under one key is all that the chain does, so that each can be found there."""
+        return len(self.codecs) == 1 and self.codecs[0].name == SHARDING
+
+    @property
     def inner_chunk_shape(self) -> tuple[int, ...]:
         """Shape of what is encoded alone, along the axes of the array: `chunk_shape` where nothing is sharded."""
         sharding = self.sharding
