@@ -42,6 +42,17 @@ get_peer() { # NAME REQUIREMENTS...
         echo "$*" >"$home/installed.txt"
 }
 
+get_npm() { # NAME PACKAGES...
+    local name="$1" home=".peers/$1"
+    shift
+    [ "$(cat "$home/installed.txt" 2>/dev/null)" = "$*" ] && return
+    command -v npm >/dev/null || get_debian "$name" nodejs npm || return 1
+    echo "== $name: $*"
+    rm -rf "$home" && mkdir -p "$home" &&
+        npm install --silent --no-audit --no-fund --prefix "$home" "$@" >/dev/null &&
+        echo "$*" >"$home/installed.txt"
+}
+
 while read -r kind name what; do
     [[ -z "$kind" || "$kind" == \#* ]] && continue
     [[ $# -gt 0 && " $* " != *" $name "* ]] && continue

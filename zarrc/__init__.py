@@ -69,6 +69,7 @@ _MODULES = {
         "LRUStoreCache",
         "MemoryStore",
         "NestedDirectoryStore",
+        "RedisStore",
         "SQLiteStore",
         "TempStore",
         "ZipStore",

@@ -44,6 +44,7 @@ from .storage import LMDBStore as LMDBStore
 from .storage import LRUStoreCache as LRUStoreCache
 from .storage import MemoryStore as MemoryStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
+from .storage import RedisStore as RedisStore
 from .storage import SQLiteStore as SQLiteStore
 from .storage import TempStore as TempStore
 from .storage import ZipStore as ZipStore

@@ -17,6 +17,10 @@ Each is also a built-in kind, so that callers can catch either::
     ├── ConsolidatedMetadataNotFoundError (ValueError, KeyError)
     ├── ChunkNotFoundError (LookupError)
     ├── ReadOnlyError (PermissionError)
+    ├── StoreError (OSError)                    a server that did not answer as it should
+    │   ├── StorePermissionError (PermissionError)
+    │   ├── StoreTimeoutError (TimeoutError)
+    │   └── PartialWriteError                   some keys were written and others were not
     ├── CopyError (RuntimeError)
     └── BoundsCheckError, NegativeStepError, VindexInvalidSelectionError (IndexError)
 
@@ -25,6 +29,8 @@ system are raised as the ``OSError`` they are, with the path.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ZarrcError(Exception):
@@ -137,6 +143,60 @@ class ReadOnlyError(ZarrcError, PermissionError):
 
     def __init__(self, message: str = "object is read-only") -> None:
         super().__init__(message)
+
+
+class StoreError(ZarrcError, OSError):
+    """A store's server or network failed. What was asked for may or may not be there.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    url : str, optional
+        Of the store, without credentials.
+    key : str, optional
+        What was asked for.
+    """
+
+    def __init__(self, message: str, url: str | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.url = url
+        self.key = key
+
+
+class StorePermissionError(StoreError, PermissionError):
+    """A store's server refused what was asked, or does not know who asks."""
+
+
+class StoreTimeoutError(StoreError, TimeoutError):
+    """A store's server did not answer in time."""
+
+
+class PartialWriteError(StoreError):
+    """Several keys were to be written or deleted, and with some of them that failed.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    url : str, optional
+        Of the store, without credentials.
+    done : sequence of str
+        Keys that were written, or deleted.
+    failed : sequence of str
+        The others. A request that was not answered may have been carried out all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        url: str | None = None,
+        done: Sequence[str] = (),
+        failed: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, url, failed[0] if failed else None)
+        self.done = tuple(done)
+        self.failed = tuple(failed)
 
 
 class CopyError(ZarrcError, RuntimeError):

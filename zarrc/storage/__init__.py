@@ -27,6 +27,7 @@ _HOMES = {
     "zarrc.storage.cache": ("LRUStoreCache",),
     "zarrc.storage.dbm": ("DBMStore",),
     "zarrc.storage.lmdb": ("LMDBStore",),
+    "zarrc.storage.redis": ("RedisStore",),
     "zarrc.storage.sqlite": ("SQLiteStore",),
     "zarrc.storage.zip": ("ZipStore",),
     "zarrc.nodes": ("contains_array", "contains_group", "init_group"),
