@@ -34,6 +34,18 @@ from .metadata.model import SHARDING, ArrayMetadata
 from .storage import base
 from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
+# what an array is opened with where nobody says anything; pickles leave it out
+_USUAL: dict[str, Any] = {
+    "read_only": False,
+    "chunk_store": None,
+    "synchronizer": None,
+    "cache_metadata": True,
+    "cache_attrs": True,
+    "partial_decompress": False,
+    "meta_array": None,
+    "allow_pickle": False,
+}
+
 MOST_NAMED = 10_000  # resize deletes so many chunks by name before it looks which there are
 
 
@@ -104,7 +116,7 @@ class Array:
         self._cache_metadata = cache_metadata
         self._cache_attrs = cache_attrs
         self._partial_decompress = partial_decompress
-        self._meta_array = np.empty(()) if meta_array is None else meta_array
+        self._meta_array = meta_array
         self._allow_pickle = allow_pickle
         if metadata is None:
             metadata = nodes.read_array(self._store, self._path, zarr_version)
@@ -140,7 +152,6 @@ class Array:
     @staticmethod
     def _state_of_members(store: Any, options: dict[str, Any]) -> dict[str, Any]:
         """Return what arrays of a group have in common; `options` are arguments of `Array`."""
-        meta_array = options["meta_array"]
         return {
             "_store": store,
             "_chunk_store": options["chunk_store"],
@@ -149,7 +160,7 @@ class Array:
             "_cache_metadata": True,
             "_cache_attrs": options["cache_attrs"],
             "_partial_decompress": False,
-            "_meta_array": np.empty(()) if meta_array is None else meta_array,
+            "_meta_array": options["meta_array"],
             "_allow_pickle": options["allow_pickle"],
             "_attrs": None,
             "_document": None,
@@ -269,7 +280,12 @@ class Array:
 
     def _again(self, **options: Any) -> Array:
         """Return another object for this array."""
-        kept = {
+        kept = {**self._options(), "metadata": self._meta, "config": self._config}
+        return type(self)(self._store, self._path, **{**kept, **options})
+
+    def _options(self) -> dict[str, Any]:
+        """Return what the array was opened with, as arguments of `Array`."""
+        return {
             "read_only": self._read_only,
             "chunk_store": self._chunk_store,
             "synchronizer": self._synchronizer,
@@ -277,11 +293,8 @@ class Array:
             "cache_attrs": self._cache_attrs,
             "partial_decompress": self._partial_decompress,
             "meta_array": self._meta_array,
-            "metadata": self._meta,
-            "config": self._config,
             "allow_pickle": self._allow_pickle,
         }
-        return type(self)(self._store, self._path, **{**kept, **options})
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -406,7 +419,7 @@ class Array:
     @property
     def meta_array(self) -> Any:
         """An array of the type that reading gives."""
-        return self._meta_array
+        return np.empty(()) if self._meta_array is None else self._meta_array
 
     # ---------------------------------------------------------------- codecs
 
@@ -937,25 +950,14 @@ class Array:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> Any:
-        arguments = (
-            self._store,
-            self._path,
-            self._read_only,
-            self._chunk_store,
-            self._synchronizer,
-            self._cache_metadata,
-            self._cache_attrs,
-            self._partial_decompress,
-            None,
-            self._meta.zarr_format,
-        )
-        return _reopen, (type(self), arguments, vars(self._config), self._allow_pickle)
+        said = {name: value for name, value in self._options().items() if value is not _USUAL[name]}
+        if self._config != ArrayConfig.make(None, self._meta):
+            said["config"] = vars(self._config)
+        return _reopen, (type(self), self._store, self._path, self._meta.zarr_format, said)
 
 
-def _reopen(
-    cls: type[Array], arguments: tuple[Any, ...], config: dict[str, Any], allow_pickle: bool
-) -> Array:
-    return cls(*arguments, config=config, allow_pickle=allow_pickle)
+def _reopen(cls: type[Array], store: Any, path: str, zarr_format: int, options: dict[str, Any]) -> Array:
+    return cls(store, path, zarr_version=zarr_format, **options)
 
 
 def coords_outside(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
