@@ -108,6 +108,16 @@ def codings(draw, zarr_format, dtype):
 
 
 @st.composite
+def shards(draw, chunks):
+    """What `create` takes as shards: none, or a few chunks along each axis under one key."""
+    if draw(st.booleans()):
+        return None
+    per_key = [draw(st.integers(1, 3 if len(chunks) < 4 else 2)) for _ in chunks]
+    shape = tuple(n * c for n, c in zip(per_key, chunks, strict=True))
+    return {"shape": shape, "index_location": draw(st.sampled_from(["start", "end"]))}
+
+
+@st.composite
 def array_settings(draw, dtype, shape, chunks):
     """Keyword arguments of `zarrc.create` for an array of a dtype, shape and chunks."""
     zarr_format = draw(st.sampled_from([2, 3]))
@@ -116,7 +126,8 @@ def array_settings(draw, dtype, shape, chunks):
         keys = {"dimension_separator": separator}
     else:
         keys = {
-            "chunk_key_encoding": {"name": draw(st.sampled_from(["default", "v2"])), "separator": separator}
+            "chunk_key_encoding": {"name": draw(st.sampled_from(["default", "v2"])), "separator": separator},
+            "shards": draw(shards(chunks)),
         }
     return {
         "shape": shape,
@@ -154,17 +165,18 @@ def native(data, zarr_format):
 # --------------------------------------------------------------- selections
 
 
-def _slices(n):
+def slices(n):
+    """Slices of an axis of `n` elements, some beyond its ends."""
     bound = st.none() | st.integers(-n - 3, n + 3)
-    step = st.none() | st.integers(-n - 2, n + 2).filter(bool) | st.sampled_from([2**62, -(2**62)])
+    step = st.none() | st.integers(-n - 2, -1) | st.integers(1, n + 2) | st.sampled_from([2**62, -(2**62)])
     return st.builds(slice, bound, bound, step)
 
 
 def _items(n):
     if n == 0:
-        return _slices(n)
+        return slices(n)
     integers = st.integers(-n, n - 1)
-    return integers | integers.map(np.int64) | integers.map(np.int8) | _slices(n) | _slices(n)
+    return integers | integers.map(np.int64) | integers.map(np.int8) | slices(n) | slices(n)
 
 
 @st.composite

@@ -7,7 +7,7 @@ selection says which elements are read, and in which order they are written.
 from __future__ import annotations
 
 import numpy as np
-from array_strategies import basic_selections, random_array, shapes_and_chunks, values_for
+from array_strategies import basic_selections, random_array, shapes_and_chunks, slices, values_for
 from fill_value_strategies import dtypes
 from hypothesis import strategies as st
 from numcodecs import Blosc, Zstd
@@ -144,7 +144,7 @@ def numpy_selections(draw, shape):
         if (n == 0 and kind == "integer") or (n == 0 and kind == "array" and 0 not in together):
             kind = "slice"
         if kind == "slice":
-            items.append(draw(basic_selections((n,)).filter(lambda item: isinstance(item, slice))))
+            items.append(draw(slices(n)))
         elif kind == "integer":
             items.append(draw(integers_of(n)))
         elif kind == "array":
@@ -182,7 +182,7 @@ def orthogonal_selections(draw, shape):
         elif kind == "mask":
             items.append(draw(masks((n,))))
         else:
-            items.append(draw(basic_selections((n,)).filter(lambda item: isinstance(item, slice))))
+            items.append(draw(slices(n)))
     return draw(_with_ellipsis(items))
 
 

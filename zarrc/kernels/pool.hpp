@@ -52,6 +52,9 @@ inline void work(Job& job, Pause pause) {
 
 inline Idle idle = nullptr;
 
+// Whether this thread is among the pool's threads at work: it is counted once, however deep its jobs are nested.
+inline thread_local bool at_work = false;
+
 constexpr int HELPER_NICENESS = 4;
 
 // While it lives, this thread takes no signals of the process, nor do threads that it makes:
@@ -104,8 +107,10 @@ class Pool {
             }
             ++job->helpers;
             ++active;
+            at_work = true;
             lock.unlock();
             work(*job, nullptr);
+            at_work = false;
             if (idle) idle();
             lock.lock();
             --active;
@@ -127,8 +132,12 @@ class Pool {
 
   public:
     void run(Job& job, Pause pause) {
+        const bool is_outermost = !at_work;
         std::unique_lock<std::mutex> lock(mutex);
-        ++active;
+        if (is_outermost) {
+            ++active;
+            at_work = true;
+        }
         spawn(job.threads - 1);
         auto place = jobs.insert(jobs.end(), &job);
         int64_t wanted = job.n - 1 < job.threads - active ? job.n - 1 : job.threads - active;
@@ -137,7 +146,10 @@ class Pool {
         work(job, pause);
         lock.lock();
         jobs.erase(place);
-        --active;
+        if (is_outermost) {
+            --active;
+            at_work = false;
+        }
         if (!jobs.empty()) wake.notify_one();
         done.wait(lock, [&] { return job.helpers == 0; });
     }
@@ -155,6 +167,7 @@ inline void make_fresh() {
     for (auto& stripe : stripes) pthread_mutex_init(&stripe, &recursive);
     pthread_mutexattr_destroy(&recursive);
     pool = new Pool;
+    at_work = false;
 }
 
 inline void start() {
