@@ -7,7 +7,7 @@ selection says which elements are read, and in which order they are written.
 from __future__ import annotations
 
 import numpy as np
-from array_strategies import basic_selections, random_array, shapes_and_chunks, slices, values_for
+from array_strategies import random_array, shapes_and_chunks, slices, values_for
 from fill_value_strategies import dtypes
 from hypothesis import strategies as st
 from numcodecs import Blosc, Zstd

@@ -4,6 +4,8 @@ The layers, from the top::
 
     pipeline     a plan's chunks between a store and NumPy memory
       ├── projection   selections to plans: which part of which chunk
+      ├── shard_tasks  what is done for one shard: its chunks, found by its index
+      │     └── sharding  the index, and whole shards as a step of a chain
       ├── tasks        what is done for one chunk
       │     ├── files    chunk files: read, written and renamed
       │     ├── ranges   uncompressed chunks read by byte ranges

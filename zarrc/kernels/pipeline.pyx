@@ -175,12 +175,12 @@ cdef Held keep(const Source* source):
 
 
 cdef object place_part(Job* job, part, list places):
-    """Say where chunks lie in a part of a value; returns what keeps its memory."""
+    """Say where chunks lie in a part of a value; returns what keeps its memory, None if it ends too early."""
     cdef bytes data = bytes(part)
     cdef index_t k
     for offset, nbytes, k in places:
         if offset + nbytes > len(data):
-            raise EOFError(f"a part of {len(data)} bytes where chunks reach to {offset + nbytes}")
+            return None
         job.chunks[k] = Source(PyBytes_AS_STRING(data) + <Py_ssize_t> offset, nbytes, NULL)
     return data
 
@@ -715,7 +715,7 @@ cdef class Pipeline:
         """As `collect_parts`; returns those shards that changed between the index and the chunks."""
         cdef dict versions = {}, indexes = {}
         cold = []
-        for i, key in wanted:
+        for _, key in wanted:
             known = self.indexes.get(key) if trusting else None
             if known is None:
                 cold.append(key)
@@ -732,7 +732,7 @@ cdef class Pipeline:
                 changed.add(key)
                 self.indexes.pop(key, None)
             elif key not in changed:
-                held.append(place_part(job, part, found))
+                held.append(place_part(job, part, found) or self.refuse_index(key))
         return [(i, key) for i, key in wanted if key in changed]
 
     cdef int ask_indexes(self, list keys, dict versions, dict indexes) except -1:
@@ -768,6 +768,10 @@ cdef class Pipeline:
             )
         return found
 
+    cdef object refuse_index(self, key):
+        """Raise the error of an index that points outside of its shard."""
+        raise self.layout.failure(CORRUPT, 0, -1, "decode", key, f"shard {key!r} of array {self.name!r}")
+
     cdef int add_ranges(self, Job* job, index_t i, key, bytes index, list ranges, list places) except -1:
         """Add what to ask of one shard, and which chunks are there; neighbours are asked for together."""
         cdef Shard shard
@@ -791,9 +795,7 @@ cdef class Pipeline:
         is_open = False
         for offset, nbytes, k in sorted(wanted):
             if offset + nbytes > MAX_NBYTES:
-                raise self.layout.failure(
-                    CORRUPT, 0, -1, "decode", key, f"shard {key!r} of array {self.name!r}"
-                )
+                self.refuse_index(key)
             if is_open and offset <= end + GAP_NBYTES and offset + nbytes - start <= PART_NBYTES:
                 end = max(end, <uint64_t> (offset + nbytes))
                 ranges[len(ranges) - 1] = (key, start, end - start)

@@ -12,8 +12,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from libcpp.vector cimport vector
 
-from .block cimport Block, Transfer, is_whole, locate, number, to_chunk
-from .chain cimport Scratch, scratch
+from .block cimport Block, is_whole, locate, number, to_chunk
+from .chain cimport Scratch, encode_chain, scratch
 from .copying cimport MAX_DIMS
 from .files cimport (
     PATH_CAPACITY, Draft, Stamp,
@@ -30,9 +30,9 @@ from .tasks cimport (
     KEY_CAPACITY, Job, Sink, Source, Target,
     compose_whole, decode_into, decode_old, fail, fail_encoding, is_empty, read_absent, write_key, write_path,
 )
-from .types cimport Buffer, Status, index_t, reserve, reserve_keeping, OK, CORRUPT, NO_MEMORY, SYSTEM, WRONG_SIZE
-
-from .chain cimport encode_chain
+from .types cimport (
+    Buffer, Status, append, index_t, reserve, reserve_keeping, OK, CORRUPT, NO_MEMORY, SYSTEM, WRONG_SIZE,
+)
 
 cdef extern from "shards.hpp" namespace "zarrc" nogil:
     cdef cppclass Places:
@@ -88,7 +88,7 @@ cdef ShardPlan* plan_shards(Job* job, Plan plan) except NULL:
             for k in range(f.n_rows):
                 numbers[k] = shard_of(f, &f.rows[k], c, n_shards)
             found.add(numbers)
-    except:
+    except BaseException:
         del found
         raise
     return found
@@ -445,18 +445,6 @@ ctypedef struct Making:
     Draft* draft                # the file that it goes to; fd -1: not opened yet
     char* path                  # NULL: it goes to `memory`
     Buffer* memory
-
-
-cdef Status append(Buffer* out, const char* data, size_t nbytes) noexcept nogil:
-    cdef size_t wanted = out.nbytes + nbytes
-    cdef Status status = OK
-    if wanted > out.capacity:
-        status = reserve_keeping(out, max(wanted, out.capacity + out.capacity // 2), out.nbytes)
-    if status == OK and nbytes:
-        memcpy(out.data + out.nbytes, data, nbytes)
-    if status == OK:
-        out.nbytes += nbytes
-    return status
 
 
 cdef Status read_old(const Bytes* old, index_t place, Buffer* out, int* code) noexcept nogil:

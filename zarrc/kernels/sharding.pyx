@@ -6,18 +6,18 @@ shard as one step of a chain, for shards inside of shards and where other codecs
 come before or after.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_ANY_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from .chain cimport Chain, Scratch, Stages, decode_chain, encode_chain, scratch
 from .codec cimport Codec
-from .copying cimport MAX_DIMS, Axis, all_equal, copy_block, fill_block, fill_items
+from .copying cimport MAX_DIMS, Axis, all_equal, copy_block, fill_block
 from .files cimport Stamp
 from .types cimport (
-    Buffer, Status, index_t, reserve, reserve_keeping, OK, CORRUPT, NO_MEMORY, TOO_LARGE, WRONG_SIZE,
+    Buffer, Status, append, index_t, reserve, OK, CORRUPT, NO_MEMORY, TOO_LARGE, WRONG_SIZE,
 )
 
 from zarrc.errors import CodecError
@@ -346,19 +346,6 @@ cdef Status decode_shard(const void* params, const char* src, size_t nbytes, Buf
         status = decode_chunk(p, chunk, index[2 * k + 1], out.data, k, s, code)
     free(index)
     out.nbytes = p.shard_nbytes
-    return status
-
-
-cdef Status append(Buffer* out, const char* data, size_t nbytes) noexcept nogil:
-    cdef size_t wanted = out.nbytes + nbytes
-    cdef Status status = OK
-    if wanted > out.capacity:
-        if out.growable and wanted < 2 * out.capacity <= out.limit:
-            wanted = 2 * out.capacity
-        status = reserve_keeping(out, wanted, out.nbytes)
-    if status == OK and nbytes:
-        memcpy(out.data + out.nbytes, data, nbytes)
-        out.nbytes += nbytes
     return status
 
 

@@ -65,6 +65,20 @@ cdef inline Status reserve(Buffer* buffer, size_t nbytes) noexcept nogil:
     return reserve_keeping(buffer, nbytes, 0)
 
 
+cdef inline Status append(Buffer* out, const char* data, size_t nbytes) noexcept nogil:
+    """Add bytes to a buffer's result; room grows by half at least."""
+    cdef size_t wanted = out.nbytes + nbytes
+    cdef Status status = OK
+    if wanted > out.capacity:
+        if out.growable and out.capacity + out.capacity // 2 <= out.limit:
+            wanted = max(wanted, out.capacity + out.capacity // 2)
+        status = reserve_keeping(out, wanted, out.nbytes)
+    if status == OK:
+        copy_bytes(out.data + out.nbytes, data, nbytes)
+        out.nbytes += nbytes
+    return status
+
+
 # One step of a codec chain. `src` is never `out.data`, but for `in_place` stages.
 # It sets `out.nbytes`, and never writes past `out.capacity` or makes more than `out.limit` bytes.
 ctypedef Status (*Transform)(
