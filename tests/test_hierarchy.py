@@ -554,3 +554,75 @@ class Hierarchy3(Hierarchy):
 
 TestHierarchy2 = Hierarchy2.TestCase
 TestHierarchy3 = Hierarchy3.TestCase
+
+
+class TestCreateHierarchy:
+    def metadata(self, shape=(4,), **kwargs):
+        return zarrc.create_array({}, shape=shape, dtype="i2", **kwargs).metadata
+
+    def test_makes_what_is_named_and_the_groups_above(self):
+        store = {}
+        named = {"a/b": self.metadata(attributes={"n": 1}), "/c/": zarrc.create_group({}).metadata.to_dict()}
+        made = dict(zarrc.create_hierarchy(store, named))
+        assert list(made) == ["", "a", "c", "a/b"]
+        assert made["a/b"].attrs["n"] == 1
+        assert isinstance(made["c"], zarrc.Group)
+        assert sorted(store) == ["a/b/zarr.json", "a/zarr.json", "c/zarr.json", "zarr.json"]
+
+    @pytest.mark.parametrize("zarr_format", [2, 3])
+    def test_below_a_group(self, zarr_format):
+        root = zarrc.create_group({}, zarr_format=zarr_format)
+        group = root.create_group("g", attributes={"kept": True})
+        array = self.metadata(zarr_format=zarr_format)
+        made = dict(group.create_hierarchy({"x/y": array, "z": array}))
+        assert list(made) == ["x", "z", "x/y"]
+        assert root["g/x/y"].metadata == array
+        assert root["g"].attrs["kept"]
+        with pytest.raises(ValueError, match="below it"):
+            group.create_hierarchy({"": array})
+
+    def test_what_is_there(self):
+        store = {}
+        array = self.metadata()
+        zarrc.create_hierarchy(store, {"a/b": array, "a/c": array})
+        before = dict(store)
+        with pytest.raises(zarrc.errors.ContainsArrayError, match="'a/b'"):
+            zarrc.create_hierarchy(store, {"a/b": array, "a/d": array})
+        with pytest.raises(zarrc.errors.ContainsGroupError, match="'a'"):
+            zarrc.create_hierarchy(store, {"a": array})
+        assert store == before
+        store["a/b/c/0"] = b"chunk"
+        zarrc.create_hierarchy(store, {"a/b": self.metadata((2, 2))}, overwrite=True)
+        assert zarrc.open_array(store, path="a/b").shape == (2, 2)
+        assert "a/b/c/0" not in store
+        assert "a/c/zarr.json" in store
+
+    @pytest.mark.parametrize(
+        ("names", "error", "says"),
+        [
+            (["a", "a/b"], ValueError, "'a/b' is below 'a', which is an array"),
+            (["a", "/a/"], ValueError, "two nodes have the path 'a'"),
+        ],
+    )
+    def test_refused(self, names, error, says):
+        store = {}
+        with pytest.raises(error, match=says):
+            zarrc.create_hierarchy(store, dict.fromkeys(names, self.metadata()))
+        with pytest.raises(ValueError, match="of one format"):
+            zarrc.create_hierarchy(store, {"a": self.metadata(), "b": self.metadata(zarr_format=2)})
+        with pytest.raises(TypeError, match="metadata or a dict, not by 3"):
+            zarrc.create_hierarchy(store, {"a": 3})
+        assert store == {}
+
+
+def test_store_path():
+    from zarrc.storage import MemoryStore, StorePath
+
+    store = MemoryStore()
+    place = StorePath(store) / "a" / "b"
+    assert (place.path, place.basename, place == StorePath(store, "/a/b/")) == ("a/b", "b", True)
+    zarrc.create_array(place / "c", shape=3, dtype="i1")
+    assert zarrc.open_group(StorePath(store, "a/b"), mode="r")["c"].path == "a/b/c"
+    assert zarrc.open(place, path="c").path == "a/b/c"
+    with pytest.raises(ValueError, match=r"\.\."):
+        place / ".."

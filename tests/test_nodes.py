@@ -261,7 +261,7 @@ def test_what_cannot_be_written_deletes_nothing():
     nodes.init_array(store, "a", array_meta())
     before = dict(store)
     for wrong in (
-        array_meta(codecs=(CodecSpec("sharding_indexed"),)),
+        array_meta(codecs=(CodecSpec("vlen-utf8"),)),
         array_meta(attributes={"a": object()}),
         array_meta(3, dtype=np.dtype(">i4")),
     ):

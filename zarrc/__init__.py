@@ -55,7 +55,7 @@ _MODULES = {
         "zeros_like",
     ),
     "errors": ("CopyError", "MetadataError"),
-    "hierarchy": ("Group", "create_group", "group", "open_group"),
+    "hierarchy": ("Group", "create_group", "create_hierarchy", "group", "open_group"),
     "info": (),
     "n5": ("N5FSStore", "N5Store"),
     "registry": (),

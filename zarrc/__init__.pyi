@@ -31,6 +31,7 @@ from .errors import CopyError as CopyError
 from .errors import MetadataError as MetadataError
 from .hierarchy import Group as Group
 from .hierarchy import create_group as create_group
+from .hierarchy import create_hierarchy as create_hierarchy
 from .hierarchy import group as group
 from .hierarchy import open_group as open_group
 from .n5 import N5FSStore as N5FSStore

@@ -40,6 +40,7 @@ from .metadata.fill_values import normalize_fill_value
 from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding
 from .storage.base import dimension_separator as separator_of
 from .storage.base import normalize_store, only_format
+from .storage.store_path import StorePath
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -98,6 +99,8 @@ def place(
     """Return the place that a user's store and path mean; a `Place` given as store is returned as it is."""
     if isinstance(store, Place):
         return store
+    if isinstance(store, StorePath):
+        store, path = store.store, f"{store.path}/{path or ''}"
     store = normalize_store(store, mode, storage_options)
     if chunk_store is not None:
         chunk_store = normalize_store(chunk_store, mode, storage_options)

@@ -22,7 +22,9 @@ from .errors import (
     ReadOnlyError,
 )
 from .info import Branch, InfoReporter, TreeViewer, group_items
+from .layout import plant
 from .metadata.model import ArrayMetadata, GroupMetadata
+from .nodes import normalize_path
 from .storage import base
 
 Metadata = ArrayMetadata | GroupMetadata
@@ -414,6 +416,14 @@ class Group(MutableMapping):
             elif recurse:
                 yield from self._open_group(path, metadata).arrays(recurse=True)
 
+    def group_values(self) -> Iterator[Group]:
+        """Yield each direct member that is a group."""
+        return (group for _, group in self.groups())
+
+    def array_values(self, recurse: bool = False) -> Iterator[Array]:
+        """Yield each array; with `recurse`, those in groups below too."""
+        return (array for _, array in self.arrays(recurse))
+
     def _walk(self, max_depth: int | None = None, prefix: str = "") -> Iterator[tuple[str, Array | Group]]:
         """Yield path, relative to where the walk began, and node of each member, parents first."""
         for name, path, metadata in self._documents():
@@ -549,6 +559,23 @@ class Group(MutableMapping):
                 parent=self._path,
             )
             return self._open_group(path, metadata)
+
+    def create_hierarchy(
+        self, nodes: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Iterator[tuple[str, Array | Group]]:
+        """Create many arrays and groups below this one; see `zarrc.create_hierarchy`.
+
+        Raises
+        ------
+        ValueError
+            When one has the path of this group.
+        """
+        if not all(map(normalize_path, nodes)):
+            raise ValueError(f"the group {self.name!r} is there: name what is to be made below it")
+        with self._changing():
+            made = plant(self._store, self._path, nodes, overwrite, self._chunk_store)
+        start = len(self._path) + 1 if self._path else 0
+        return iter([(path[start:], self._open(path, metadata)) for path, metadata in made])
 
     def create_groups(self, *names: str, **kwargs: Any) -> tuple[Group, ...]:
         """Create several groups; see `create_group`."""
@@ -1030,6 +1057,62 @@ def create_group(
         attributes=dict(attributes or {}),
     )
     return Group(where.store, path=where.path, metadata=metadata)
+
+
+def create_hierarchy(
+    store: Any = None,
+    nodes: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[str, Array | Group]]:
+    """Create many arrays and groups.
+
+    Where one of them cannot be, none is made.
+
+    Parameters
+    ----------
+    store : MutableMapping, str or os.PathLike
+    nodes : mapping
+        Of paths to what is to be there: metadata, such as ``array.metadata``, or a dict as
+        ``array.metadata.to_dict()`` gives it. Groups above that are not named are made where missing.
+    overwrite : bool
+        Delete what is at these paths first.
+    storage_options : mapping
+        For the file system that a URL names.
+
+    Returns
+    -------
+    iterator of (path, Array or Group)
+        All that were made, parents first.
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError
+        Something is there, and `overwrite` is False.
+    ValueError
+        The nodes are of both formats, or there is something below an array.
+
+    Examples
+    --------
+    >>> import zarrc
+    >>> like = zarrc.create_array({}, shape=(4, 4), dtype="f4").metadata
+    >>> for path, node in zarrc.create_hierarchy({}, {"x/a": like, "x/b": like}):
+    ...     print(repr(path), node)
+    '' <zarrc.hierarchy.Group '/'>
+    'x' <zarrc.hierarchy.Group '/x'>
+    'x/a' <zarrc.core.Array '/x/a' (4, 4) float32>
+    'x/b' <zarrc.core.Array '/x/b' (4, 4) float32>
+    """
+    where = place({} if store is None else store, None, None, "a", storage_options)
+    made = plant(where.store, where.path, nodes or {}, overwrite)
+    return iter([(path, _open_node(where.store, path, metadata)) for path, metadata in made])
+
+
+def _open_node(store: MutableMapping, path: str, metadata: Metadata) -> Array | Group:
+    if isinstance(metadata, ArrayMetadata):
+        return Array(store, path=path, metadata=metadata)
+    return Group(store, path=path, metadata=metadata)
 
 
 def _memory() -> MutableMapping:

@@ -98,7 +98,7 @@ def _get(store: Store, key: str) -> Any:
         return None
 
 
-def _ancestors(path: str) -> Iterator[str]:
+def ancestors(path: str) -> Iterator[str]:
     """Yield the paths above `path`, the nearest first and the root last."""
     while path:
         path = path.rpartition("/")[0]
@@ -159,7 +159,7 @@ def ancestor_format(store: Store, path: object) -> int | None:
 
     It decides the format of whatever is made at the path.
     """
-    for ancestor in _ancestors(normalize_path(path)):
+    for ancestor in ancestors(normalize_path(path)):
         found = node_kind(store, ancestor)
         if found is not None and found[0] == "group":
             return found[1]
@@ -651,11 +651,7 @@ def init_array(
     FileExistsError
         `overwrite` would wipe a local directory that is not Zarr's.
     """
-    path = normalize_path(path)
-    documents = _documents(path, meta)  # before room is made: what cannot be written deletes nothing
-    if not _is_inside(store, path, parent, meta.zarr_format):
-        _make_ancestors(store, path, meta.zarr_format, overwrite, chunk_store)
-    _make(store, path, documents, overwrite, chunk_store)
+    init_node(store, normalize_path(path), meta, overwrite, chunk_store, parent)
 
 
 def init_group(
@@ -680,13 +676,24 @@ def init_group(
     -------
     GroupMetadata
     """
-    path = normalize_path(path)
     meta = GroupMetadata(zarr_format, {} if attributes is None else attributes)
-    documents = _documents(path, meta)
-    if not _is_inside(store, path, parent, zarr_format):
-        _make_ancestors(store, path, zarr_format, overwrite, chunk_store)
-    _make(store, path, documents, overwrite, chunk_store)
+    init_node(store, normalize_path(path), meta, overwrite, chunk_store, parent)
     return meta
+
+
+def init_node(
+    store: Store,
+    path: str,
+    meta: Node,
+    overwrite: bool = False,
+    chunk_store: Store | None = None,
+    parent: str | None = None,
+) -> None:
+    """Make an array or a group at a normal path; see `init_array`."""
+    documents = _documents(path, meta)  # before room is made: what cannot be written deletes nothing
+    if not _is_inside(store, path, parent, meta.zarr_format):
+        _make_ancestors(store, path, meta.zarr_format, overwrite, chunk_store)
+    _make(store, path, documents, overwrite, chunk_store)
 
 
 def _is_inside(store: Store, path: str, parent: str | None, zarr_format: int) -> bool:
@@ -744,7 +751,7 @@ def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) 
     Above a group there are groups already.
     """
     missing = []
-    for ancestor in _ancestors(path):
+    for ancestor in ancestors(path):
         found = node_kind(store, ancestor)
         if found is not None and found[0] == "group":
             if found[1] != zarr_format:

@@ -190,3 +190,30 @@ assert not {"numcodecs", "asyncio", "fsspec"} & set(sys.modules), sorted(sys.mod
 def test_numcodecs_is_not_imported_where_it_is_not_needed():
     result = subprocess.run([sys.executable, "-c", WITHOUT_NUMCODECS], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_codecs_of_installed_packages(monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    point = EntryPoint("there", f"{__name__}:Reversed", registry.ENTRY_POINTS)
+    broken = EntryPoint("broken", "json:loads", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "_entry_points", lambda: (point, broken))
+    monkeypatch.setattr(registry, "_registered", {})
+    assert registry.is_known("there")
+    assert registry.get_class("there") is Reversed
+    with pytest.raises(UnknownCodecError, match="json:loads is no CodecDescriptor"):
+        registry.get_class("broken")
+    with pytest.raises(UnknownCodecError, match="'nowhere'"):
+        registry.get_class("nowhere")
+
+
+@dataclass(frozen=True)
+class Reversed(CodecDescriptor):
+    """The bytes from the last to the first."""
+
+    name = "there"
+
+    def encode(self, buffer):
+        return bytes(buffer)[::-1]
+
+    decode = encode

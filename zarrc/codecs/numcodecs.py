@@ -30,14 +30,13 @@ class NumcodecsCodec(CodecDescriptor):
     defaults: ClassVar[dict[str, Any]] = {}
 
     codec_config: dict[str, Any]
+    codec_name: ClassVar[str]  # what zarr-python calls the name in format 3
+
+    def __init_subclass__(cls) -> None:
+        cls.codec_name = getattr(cls, "name", "")
 
     def __init__(self, **configuration: Any) -> None:
         self.codec_config = {key: _plain(key, value) for key, value in configuration.items()}
-
-    @property
-    def codec_name(self) -> str:
-        """The codec's name in format 3."""
-        return self.name
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(codec_name={self.name!r}, codec_config={self.codec_config!r})"
@@ -447,3 +446,5 @@ _classes: dict[str, type[NumcodecsCodec]] = {
         CRC32, CRC32C, Adler32, Fletcher32, JenkinsLookup3,
     )
 }  # fmt: skip
+
+__all__ = sorted(cls.__name__ for cls in _classes.values())

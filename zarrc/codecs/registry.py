@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from zarrc.errors import BadCompressorError, MetadataError, UnknownCodecError
 from .base import CodecDescriptor
 
 PREFIX = "numcodecs."
+ENTRY_POINTS = "zarrc.codecs"
 
 # Descriptors of format 3's own codecs: module and class, imported when first used.
 _BUILT_IN = {
@@ -70,7 +72,8 @@ def register_codec(codec: Any, name: Any = None) -> None:
 
 def is_known(name: str) -> bool:
     """Return whether a codec of that name is registered; numcodecs is asked only when it is used."""
-    return name in _BUILT_IN or name in _registered or name.startswith(PREFIX)
+    known = name in _registered or name in _BUILT_IN or name.startswith(PREFIX)
+    return known or _installed(name) is not None
 
 
 def registered(name: str) -> type[CodecDescriptor] | None:
@@ -80,6 +83,9 @@ def registered(name: str) -> type[CodecDescriptor] | None:
 
 def get_class(name: str) -> type[CodecDescriptor]:
     """Return the descriptor class of a codec.
+
+    What was registered comes first, then zarrc's own codecs, then what installed packages
+    offer under the entry point group ``zarrc.codecs``.
 
     Raises
     ------
@@ -95,7 +101,28 @@ def get_class(name: str) -> type[CodecDescriptor]:
         from .numcodecs import class_of
 
         return class_of(name.removeprefix(PREFIX))
-    raise UnknownCodecError(f"unknown codec {name!r}")
+    installed = _installed(name)
+    if installed is None:
+        raise UnknownCodecError(f"unknown codec {name!r}")
+    return installed
+
+
+def _installed(name: str) -> type[CodecDescriptor] | None:
+    """Return the class that an installed package offers for a name, and register it; None if none does."""
+    for entry_point in _entry_points():
+        if entry_point.name == name:
+            cls = entry_point.load()
+            if not (isinstance(cls, type) and issubclass(cls, CodecDescriptor)):
+                raise UnknownCodecError(f"codec {name!r}: {entry_point.value} is no CodecDescriptor")
+            return _registered.setdefault(name, cls)
+    return None
+
+
+@cache
+def _entry_points() -> tuple[Any, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=ENTRY_POINTS))
 
 
 def get_codec(codec: Any) -> CodecDescriptor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,12 @@ class CodecSpec:
     name: str
     configuration: dict = field(default_factory=dict)
     must_understand: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the codec as format 3 spells it."""
+        from .v3 import encode_codec
+
+        return encode_codec(self)
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,28 @@ class ArrayMetadata:
         reversed_axes = self.zarr_format == 2 and self.codecs and is_reversal(self.codecs[0], self.ndim)
         return "F" if reversed_axes else "C"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the documents of the array say, attributes inside, as JSON values."""
+        from .plain import to_dict
+
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ArrayMetadata:
+        """Return the array that such a dict describes.
+
+        Raises
+        ------
+        MetadataError
+            A key is missing or wrong, or it is no array.
+        """
+        from .plain import from_dict
+
+        found = from_dict(content)
+        if not isinstance(found, cls):
+            raise MetadataError(f"{sorted(content)} do not describe an array")
+        return found
+
 
 @dataclass(frozen=True)
 class GroupMetadata:
@@ -197,13 +226,35 @@ class GroupMetadata:
         Format 3's inline metadata of all nodes below, as JSON data.
     """
 
-    zarr_format: int
+    zarr_format: int = 3
     attributes: dict = field(default_factory=dict)
     extra: dict = field(default_factory=dict)
     consolidated_metadata: dict | None = None
 
     def __post_init__(self) -> None:
         _check_format(self.zarr_format)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the documents of the group say, attributes inside, as JSON values."""
+        from .plain import to_dict
+
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> GroupMetadata:
+        """Return the group that such a dict describes.
+
+        Raises
+        ------
+        MetadataError
+            A key is missing or wrong, or it is no group.
+        """
+        from .plain import from_dict
+
+        found = from_dict(content)
+        if not isinstance(found, cls):
+            raise MetadataError(f"{sorted(content)} do not describe a group")
+        return found
 
 
 def with_attributes(meta: ArrayMetadata, attributes: dict) -> ArrayMetadata:

@@ -29,6 +29,7 @@ _HOMES = {
     "zarrc.storage.lmdb": ("LMDBStore",),
     "zarrc.storage.redis": ("RedisStore",),
     "zarrc.storage.sqlite": ("SQLiteStore",),
+    "zarrc.storage.store_path": ("StorePath",),
     "zarrc.storage.zip": ("ZipStore",),
     "zarrc.nodes": ("contains_array", "contains_group", "init_group"),
     "zarrc.creation": ("init_array",),
