@@ -60,6 +60,7 @@ _MODULES = {
     "n5": ("N5FSStore", "N5Store"),
     "registry": (),
     "storage": (
+        "ChunkCache",
         "ConsolidatedMetadataStore",
         "DBMStore",
         "DictStore",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 from .config import config as settings
+from .kernels.cache import ChunkCache
 from .metadata.model import ArrayMetadata
 
 
@@ -21,11 +24,14 @@ class ArrayConfig:
         Read absent chunks as the fill value; else ``ChunkNotFoundError``.
     order : {"C", "F"}
         Memory layout of arrays that are returned.
+    chunk_cache : ChunkCache or None
+        Where decoded chunks are kept.
     """
 
     write_empty_chunks: bool = False
     fill_missing_chunks: bool = True
     order: str = "C"
+    chunk_cache: ChunkCache | None = None
 
     def __post_init__(self) -> None:
         if self.order not in ("C", "F"):
@@ -55,4 +61,41 @@ class ArrayConfig:
             options["write_empty_chunks"] = meta.zarr_format == 2 if said is None else said
         options.setdefault("fill_missing_chunks", settings.get("array.fill_missing_chunks"))
         options.setdefault("order", meta.order if meta.zarr_format == 2 else settings.get("array.order"))
+        options["chunk_cache"] = as_chunk_cache(options.get("chunk_cache"))
         return cls(**options)
+
+
+def as_chunk_cache(given: Any) -> ChunkCache | None:
+    """Return the cache that is meant.
+
+    Parameters
+    ----------
+    given : ChunkCache, int, False or None
+        Bytes of a new one; 0 and False are none; None is the process's own, if there is to be one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is something else, or negative.
+    """
+    if given is None:
+        said = settings.get("array.chunk_cache")
+        return None if said is None else _process_cache(said)
+    if isinstance(given, ChunkCache):
+        return given
+    nbytes = operator.index(given)
+    return ChunkCache(nbytes) if nbytes else None
+
+
+def _process_cache(said: Any) -> ChunkCache | None:
+    """Return the cache of all arrays that have none of their own: one for each size that was ever set."""
+    if isinstance(said, ChunkCache):
+        return said
+    with _lock:
+        if said not in _process_caches:
+            _process_caches[said] = as_chunk_cache(said)
+        return _process_caches[said]
+
+
+_lock = threading.Lock()
+_process_caches: dict[int, ChunkCache | None] = {}

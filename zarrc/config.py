@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "array.write_empty_chunks": None,  # None: True for format 2, False for format 3
     "array.fill_missing_chunks": True,
     "array.target_shard_size_bytes": None,  # decoded, of shards="auto"; None: 32 MiB
+    "array.chunk_cache": None,  # bytes of decoded chunks that arrays may keep together, or a ChunkCache
     "threading.max_workers": None,  # None: as many as the process has CPUs
     "async.concurrency": 64,
     "json_strict": False,  # refuse NaN and infinities in attributes

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import nodes, transfer
-from .array_config import ArrayConfig
+from .array_config import ArrayConfig, as_chunk_cache
 from .attrs import Attributes
 from .errors import ReadOnlyError
 from .indexing import (
@@ -81,6 +81,9 @@ class Array:
     config : ArrayConfig or mapping, optional
     allow_pickle : bool
         Let the pickle codec, which runs code that the data name, decode chunks.
+    chunk_cache : int or ChunkCache, optional
+        Keep so many bytes of decoded chunks, or keep them in a cache that arrays share; False: none,
+        whatever the settings say.
 
     Raises
     ------
@@ -107,6 +110,7 @@ class Array:
         metadata: ArrayMetadata | None = None,
         config: Any = None,
         allow_pickle: bool = False,
+        chunk_cache: Any = None,
     ) -> None:
         self._store = base.normalize_store(store)
         self._chunk_store = None if chunk_store is None else base.normalize_store(chunk_store)
@@ -123,6 +127,8 @@ class Array:
         self._config = ArrayConfig.make(config, metadata)
         if write_empty_chunks is not None:
             self._config = replace(self._config, write_empty_chunks=bool(write_empty_chunks))
+        if chunk_cache is not None:
+            self._config = replace(self._config, chunk_cache=as_chunk_cache(chunk_cache))
         self._attrs: Any = None
         self._document: tuple[bytes, ArrayMetadata] | None = None
         self._use(metadata)
@@ -194,6 +200,7 @@ class Array:
             write_empty=self._config.write_empty_chunks,
             fill_missing=self._config.fill_missing_chunks,
             allow_pickle=self._allow_pickle,
+            cache=self._config.chunk_cache,
         )
 
     def refresh(self) -> None:
@@ -339,6 +346,11 @@ class Array:
     def write_empty_chunks(self) -> bool:
         """Whether chunks that hold nothing but the fill value are stored."""
         return self._config.write_empty_chunks
+
+    @property
+    def chunk_cache(self) -> Any:
+        """The `ChunkCache` that keeps decoded chunks, or None."""
+        return self._config.chunk_cache
 
     @property
     def ndim(self) -> int:

@@ -57,6 +57,7 @@ ARRAY_OPTIONS = frozenset(
         "allow_pickle",
         "cache_attrs",
         "cache_metadata",
+        "chunk_cache",
         "meta_array",
         "partial_decompress",
         "synchronizer",
@@ -388,6 +389,7 @@ def create(
     meta_array: Any = None,
     partial_decompress: bool = False,
     allow_pickle: bool = False,
+    chunk_cache: Any = None,
     compressors: Any = "auto",
     serializer: Any = "auto",
     codecs: Any = None,
@@ -449,6 +451,8 @@ def create(
         Accepted; what can be decoded in part always is.
     allow_pickle : bool
         Let the pickle codec, which runs code that the data name, decode chunks.
+    chunk_cache : int or ChunkCache
+        Keep so many bytes of decoded chunks, or keep them in a cache that arrays share.
     compressors, serializer, codecs, shards, attributes, dimension_names, chunk_key_encoding
         See `create_array`.
     storage_options, config
@@ -511,6 +515,7 @@ def create(
         cache_attrs=cache_attrs,
         partial_decompress=partial_decompress,
         allow_pickle=allow_pickle,
+        chunk_cache=chunk_cache,
         write_empty_chunks=write_empty_chunks,
         meta_array=meta_array,
         config=memory_order(config, None if order == "C" else order, zarr_format),
@@ -702,6 +707,7 @@ def open_array(
     meta_array: Any = None,
     config: Any = None,
     allow_pickle: bool = False,
+    chunk_cache: Any = None,
     **kwargs: Any,
 ) -> Array:
     """Open an array, and create it where the mode says so.
@@ -719,6 +725,8 @@ def open_array(
         With which format to create; an array that exists must be of it.
     allow_pickle : bool
         Let the pickle codec, which runs code that the data name, decode chunks.
+    chunk_cache : int or ChunkCache
+        See `create`.
     shape, chunks, dtype, **kwargs
         As for `create`; used only where an array is created.
 
@@ -752,6 +760,7 @@ def open_array(
         "meta_array": meta_array,
         "config": config,
         "allow_pickle": allow_pickle,
+        "chunk_cache": chunk_cache,
     }
     existing = {**options, "read_only": mode == "r", "zarr_version": zarr_format or zarr_version}
     if mode in READ_MODES:

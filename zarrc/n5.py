@@ -113,6 +113,10 @@ class N5Store(Store):
     def identity(self) -> str:
         return f"n5:{self._inner.identity()}"
 
+    def token(self, key: str) -> bytes | None:
+        ask = base.token_of(self._inner)
+        return None if ask is None else ask(self._stored_key(key)[0])
+
     def local_directory(self, path: str = "") -> str | None:
         return self._inner.local_directory(path)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.pool import usable_cpus
 from .kernels.projection import Grid, Plan
+from .metadata import v2, v3
 from .metadata.model import ArrayMetadata
 from .storage import base
 
@@ -46,6 +48,7 @@ def make_pipeline(
     write_empty: bool,
     fill_missing: bool,
     allow_pickle: bool = False,
+    cache: Any = None,
 ) -> Pipeline:
     """Return what moves the chunks of an array.
 
@@ -60,6 +63,8 @@ def make_pipeline(
         As in ``ArrayConfig``.
     allow_pickle : bool
         Whether the pickle codec may run.
+    cache : ChunkCache, optional
+        Where decoded chunks are kept.
 
     Raises
     ------
@@ -100,6 +105,9 @@ def make_pipeline(
             bulk and base.has_bulk(mapping, "setitems", "__setitem__"),
             bulk and _reads_ranges(mapping),
         )
+    if cache is not None and not meta.dtype.hasobject:
+        form = decoded_form(meta, base.lock_name(store, prefix), allow_pickle)
+        pipeline.use_cache(cache, form, base.token_of(store))
     return pipeline
 
 
@@ -122,6 +130,15 @@ def compile_codecs(
     [sharding] = resolve_codecs(meta.codecs)
     spec = ChunkSpec.of_array(meta.chunk_shape, meta.dtype, fill)
     return sharding.chain(spec, allow_pickle=allow_pickle), sharding.layout(spec)  # type: ignore[attr-defined]
+
+
+def decoded_form(meta: ArrayMetadata, *more: Any) -> bytes:
+    """Return a digest of all that decoding chunks depends on, and of more: where the array is."""
+    from hashlib import blake2b
+
+    encode = v2.encode_array if meta.zarr_format == 2 else v3.encode
+    document = encode(replace(meta, shape=(0,) * meta.ndim, attributes={}))
+    return blake2b(repr((more, meta.dtype, document)).encode(), digest_size=16).digest()
 
 
 def fill_item(meta: ArrayMetadata) -> bytes:

@@ -1,10 +1,11 @@
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from .cache import ChunkCache
 from .chain import Chain
 from .projection import Plan
 from .sharding import ShardLayout
@@ -19,6 +20,8 @@ class Pipeline:
     def chunk_shape(self) -> tuple[int, ...]: ...
     @property
     def chain(self) -> Chain: ...
+    @property
+    def cache(self) -> ChunkCache | None: ...
     def __init__(
         self,
         name: str,
@@ -46,6 +49,9 @@ class Pipeline:
         bulk_get: bool = False,
         bulk_set: bool = False,
         ranged: bool = False,
+    ) -> None: ...
+    def use_cache(
+        self, cache: ChunkCache, form: bytes, token_of: Callable[[str], bytes | None] | None = None
     ) -> None: ...
     def read(
         self,

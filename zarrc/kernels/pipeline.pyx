@@ -22,6 +22,8 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from .block cimport Block, Geometry, Part, Transfer, is_whole, pick
+from .cache cimport ChunkCache, forget, let_go
+from .cached cimport look_up, read_cached_file_task, read_cached_source_task
 from .chain cimport Chain, enter, leave, scratch, trim_scratch
 from .copying cimport MAX_DIMS
 from .files cimport PATH_CAPACITY
@@ -34,7 +36,7 @@ from .sharding cimport NOWHERE, ShardLayout, ShardPlan, decode_index
 from .pool cimport Task, hash_key, lock, on_idle, run, stripe, try_lock, unlock
 from .projection cimport Plan
 from .tasks cimport (
-    DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Job, Keys, Sink, Source, Target,
+    DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Found, Job, Keys, Sink, Source, Target,
     claim, encode_task, read_file_task, read_source_task, update_task, write_file_task, write_key, write_path,
 )
 from .types cimport index_t, CORRUPT, NO_MEMORY, OK, SYSTEM, WRONG_SIZE
@@ -223,6 +225,8 @@ cdef class Pipeline:
     cdef bint ranged
     cdef ShardLayout layout
     cdef dict indexes           # key: version and index of a shard
+    cdef readonly ChunkCache cache
+    cdef object token_of
     cdef Part* parts
     cdef int n_parts
 
@@ -292,6 +296,8 @@ cdef class Pipeline:
         found.ranged = self.ranged
         found.layout = self.layout
         found.indexes = self.indexes
+        found.cache = self.cache
+        found.token_of = self.token_of
         found.dtype = np.dtype([(name, self.dtype.fields[name][0]) for name in names])
         found.parts = <Part*> PyMem_Malloc(max(1, len(names)) * sizeof(Part))
         if found.parts == NULL:
@@ -347,6 +353,26 @@ cdef class Pipeline:
         self.bulk_set = bulk_set
         self.ranged = ranged
         self.t.identity = identity
+
+    def use_cache(self, ChunkCache cache, bytes form, token_of=None):
+        """Keep decoded chunks in a cache, after the store was chosen.
+
+        `form` is a digest of 16 bytes: of the array's place, and of all that decoding depends on.
+        `token_of` gives bytes for a key that differ when its value has changed, no bytes where nothing
+        but the writes of this process tells of that, and None where only the value can tell.
+        """
+        if len(form) != sizeof(self.t.form):
+            raise ValueError("the digest has another length")
+        if self.t.geometry.nbytes > cache.c.max_nbytes:
+            return
+        if self.t.access == DICT and self.t.stages.n == 0:  # it is in memory as it is
+            return
+        if self.t.access != FILES and self.t.sharding != NULL:
+            return
+        self.cache = cache
+        self.token_of = token_of
+        self.t.cache = cache.c
+        memcpy(self.t.form, PyBytes_AS_STRING(form), sizeof(self.t.form))
 
     # ---------------------------------------------------------------- keys
 
@@ -543,9 +569,13 @@ cdef class Pipeline:
                 self.read_shards(&job, plan, n, contexts)
             elif self.t.access == FILES:
                 with nogil:
-                    stopped = run(read_file_task, &job, plan.n_chunks, n)
+                    stopped = run(
+                        read_file_task if self.t.cache == NULL else read_cached_file_task, &job, plan.n_chunks, n
+                    )
                     trim_scratch()
                 self.finish(&job, stopped, plan)
+            elif self.t.cache != NULL:
+                self.read_through_cache(&job, plan, n, nbytes, contexts)
             else:
                 self.read_sources(&job, plan, n, nbytes, contexts)
         if out is None and plan.is_scalar:
@@ -555,11 +585,8 @@ cdef class Pipeline:
     cdef int read_sources(self, Job* job, Plan plan, int threads, size_t nbytes, contexts) except -1:
         """Collect the stored bytes of a batch of chunks, decode them, and so on."""
         cdef Source one
-        cdef index_t batch = plan.n_chunks, n, i
+        cdef index_t batch = self.batch_size(plan, threads), n, i
         cdef int stopped
-        if self.t.access == MAPPING:
-            at_once = getattr(self.store, "batch_nbytes", BATCH_NBYTES)
-            batch = min(batch, max(2 * threads, at_once // max(1, self.t.geometry.nbytes)))
         job.sources = &one
         if batch > 1:
             job.sources = <Source*> PyMem_Malloc(batch * sizeof(Source))
@@ -590,6 +617,110 @@ cdef class Pipeline:
             if batch > 1:
                 PyMem_Free(job.sources)
         return 0
+
+    cdef index_t batch_size(self, Plan plan, int threads) except -1:
+        """How many chunks' values are looked up before they are decoded."""
+        if self.t.access != MAPPING:
+            return plan.n_chunks
+        at_once = getattr(self.store, "batch_nbytes", BATCH_NBYTES)
+        return min(plan.n_chunks, max(2 * threads, at_once // max(1, self.t.geometry.nbytes)))
+
+    cdef int read_through_cache(self, Job* job, Plan plan, int threads, size_t nbytes, contexts) except -1:
+        """As `read_sources`, and look into the cache before."""
+        cdef index_t batch = self.batch_size(plan, threads)
+        cdef Source one
+        cdef Found one_found
+        job.sources = &one
+        job.found = &one_found
+        if batch > 1:
+            job.sources = <Source*> PyMem_Malloc(batch * (sizeof(Source) + sizeof(Found)))
+            if job.sources == NULL:
+                raise MemoryError
+            job.found = <Found*> (job.sources + batch)
+        try:
+            while job.first < plan.n_chunks:
+                self.read_batch(job, plan, min(batch, plan.n_chunks - job.first), threads, nbytes, contexts)
+                job.first += batch
+        finally:
+            if batch > 1:
+                PyMem_Free(job.sources)
+        return 0
+
+    cdef int read_batch(self, Job* job, Plan plan, index_t n, int threads, size_t nbytes, contexts) except -1:
+        """Read chunks job.first … job.first + n - 1 through the cache."""
+        cdef index_t i
+        cdef int stopped = 0
+        memset(job.sources, 0, n * sizeof(Source))
+        memset(job.found, 0, n * sizeof(Found))
+        try:
+            if self.find_all(job, n, contexts) == n and nbytes <= INLINE_NBYTES:
+                for i in range(n):
+                    stopped = stopped or read_cached_source_task(job, i)
+            else:
+                with nogil:
+                    stopped = run(read_cached_source_task, job, n, threads)
+                    trim_scratch()
+            self.finish(job, stopped, plan)
+        finally:
+            for i in range(n):
+                Py_XDECREF(job.sources[i].owner)
+                Py_XDECREF(job.found[i].owner)
+                if job.found[i].entry != NULL:
+                    let_go(job.found[i].entry)
+        return 0
+
+    cdef index_t find_all(self, Job* job, index_t n, contexts) except -1:
+        """Look into the cache for a batch of chunks, and look up the values of the others; how many were there."""
+        cdef Block block
+        cdef index_t i, n_found = 0
+        cdef list keys = [], places = []
+        for i in range(n):
+            pick(&job.transfer, job.first + i, &block)
+            key = self.key(&block)
+            if self.token_of is not None and self.find_by_token(job, i, self.token_of(key)):
+                n_found += 1
+            else:
+                keys.append(key)
+                places.append(i)
+        values = self.get_all(keys, contexts) if keys else []
+        for value, i in zip(values, places):
+            hold(value, &job.sources[i])
+            if not job.found[i].is_kept:
+                n_found += self.find_by_value(job, i, value)
+        return n_found
+
+    cdef object get_all(self, list keys, contexts):
+        """The values of several keys, None where there is none."""
+        if self.bulk_get and len(keys) > 1:
+            found = self.store.getitems(keys, contexts=contexts or {})
+            return [found.get(key) for key in keys]
+        return [self.get(key) for key in keys]
+
+    cdef bint find_by_value(self, Job* job, index_t i, value) except -1:
+        """A chunk in the cache is this value's if it was decoded of the very same object."""
+        cdef Found* found = &job.found[i]
+        if not PyBytes_CheckExact(value):   # others may be changed
+            return False
+        found.token = <const char*> &job.sources[i].owner
+        found.n_token = sizeof(PyObject*)
+        found.is_kept = found.stays = True
+        look_up(job, i, found)
+        if found.entry == NULL:
+            Py_INCREF(value)
+            found.owner = <PyObject*> value
+        return found.entry != NULL
+
+    cdef bint find_by_token(self, Job* job, index_t i, token) except -1:
+        cdef Found* found = &job.found[i]
+        if token is None:
+            return False
+        found.token = PyBytes_AS_STRING(token)
+        found.n_token = PyBytes_GET_SIZE(token)
+        found.is_kept = True
+        Py_INCREF(token)
+        found.owner = <PyObject*> token
+        look_up(job, i, found)
+        return found.entry != NULL
 
     cdef int collect(self, Job* job, index_t n, contexts) except -1:
         """Look up the values of chunks job.first … job.first + n - 1."""
@@ -940,8 +1071,21 @@ cdef class Pipeline:
             else:
                 self.store_one(self.key(&block), sunk_value(&job.sinks[i]), key_hash)
         if bulk:
-            self.store_many(values, stripes)
+            try:
+                self.store_many(values, stripes)
+            finally:
+                self.forget_sinks(job, n)
         return 0
+
+    cdef void forget_sinks(self, Job* job, index_t n) noexcept:
+        """Have caches know that chunks job.first … job.first + n - 1 were stored."""
+        cdef Block block
+        cdef char text[KEY_CAPACITY]
+        cdef index_t i
+        for i in range(n):
+            if job.sinks[i].done:
+                self.locate(job, job.first + i, &block)
+                forget(hash_key(self.t.identity, text, write_key(&self.t, &block, text)))
 
     cdef int store_one(self, key, value, uint64_t key_hash) except -1:
         take_lock(key_hash)
@@ -951,6 +1095,7 @@ cdef class Pipeline:
             else:
                 self.store[key] = value
         finally:
+            forget(key_hash)
             unlock(key_hash)
         return 0
 

@@ -13,6 +13,8 @@ from libc.string cimport memcpy
 from libcpp.vector cimport vector
 
 from .block cimport Block, is_whole, locate, number, to_chunk
+from .cache cimport forget
+from .cached cimport decode_from_shard, give_from_shard
 from .chain cimport Scratch, encode_chain, scratch
 from .copying cimport MAX_DIMS
 from .files cimport (
@@ -183,6 +185,20 @@ ctypedef struct Bytes:
     const char* data
     const uint64_t* index
     const Source* chunks        # by number in the plan; NULL: found by the index
+    Stamp stamp                 # of the file
+    bint is_cached              # decoded chunks are kept, and the stamp tells further changes
+
+
+cdef Bytes in_memory(const char* data, const uint64_t* index) noexcept nogil:
+    """A shard in memory, of which no decoded chunks are kept; no data: it is absent."""
+    cdef Bytes found
+    found.absent = data == NULL
+    found.fd = -1
+    found.data = data
+    found.index = index
+    found.chunks = NULL
+    found.is_cached = False
+    return found
 
 
 cdef int open_shard(
@@ -196,15 +212,18 @@ cdef int open_shard(
     cdef int code = 0, stage = -1
     cdef bint settled
     cdef Status status
-    out[0] = Bytes(False, -1, NULL, index, NULL)
+    out[0] = in_memory(NULL, index)
+    out.absent = False
     out.fd = open_file(path, &stamp, &out.absent, &code)
     if out.absent:
         return 0
     if out.fd < 0:
         return fail_shard(job, shard, SYSTEM, code)
+    settled = is_settled(&stamp)
+    out.stamp = stamp
+    out.is_cached = job.target.cache != NULL and settled
     if recall_index(c, path, &stamp, index):
         return 0
-    settled = is_settled(&stamp)
     status = CORRUPT
     if place_of_index(c, stamp.nbytes, &start):
         status = reserve(&s.encoded, c.index_nbytes)
@@ -230,7 +249,7 @@ cdef int hold_shard(
     cdef uint64_t start = 0
     cdef int code = 0, stage = -1
     cdef Status status = CORRUPT
-    out[0] = Bytes(data == NULL, -1, data, index, NULL)
+    out[0] = in_memory(data, index)
     if data == NULL:
         return 0
     if place_of_index(c, nbytes, &start):
@@ -291,6 +310,12 @@ cdef int read_piece(void* context, index_t piece) noexcept nogil:
             pick_chunk(r.job, r.shard, k, &block)
             place = place_in_shard(r.job, &block)
             if has_chunk(b, place):
+                if b.is_cached and give_from_shard(
+                    r.job, number(&r.job.transfer, &block), &block, &r.shard.key, place, &b.stamp, &failed
+                ):
+                    if failed:
+                        return failed
+                    continue
                 insert(wanted, n, Wanted(b.index[2 * place], b.index[2 * place + 1], k))
                 n += 1
                 continue
@@ -320,6 +345,11 @@ cdef int read_collected(Reading* r, index_t k) noexcept nogil:
 cdef int decode_one(Reading* r, const Wanted* one, const char* data) noexcept nogil:
     cdef Block block
     pick_chunk(r.job, r.shard, one.k, &block)
+    if r.source.is_cached:
+        return decode_from_shard(
+            r.job, number(&r.job.transfer, &block), &block, &r.shard.key, place_in_shard(r.job, &block),
+            &r.source.stamp, data, one.nbytes,
+        )
     return decode_into(r.job, number(&r.job.transfer, &block), &block, data, one.nbytes)
 
 
@@ -419,7 +449,8 @@ cdef int read_shard_source_task(void* context, index_t task) noexcept nogil:
     cdef int failed = 0
     pick_shard(job, job.first + task, &shard)
     if job.chunks != NULL and job.first_chunk[task] >= 0:
-        source = Bytes(False, -1, NULL, NULL, job.chunks + job.first_chunk[task])
+        source = in_memory("", NULL)
+        source.chunks = job.chunks + job.first_chunk[task]
         return read_pieces(job, &shard, &source)
     index = room_for_index(job.target.sharding, small)
     if index == NULL:
@@ -690,12 +721,13 @@ cdef int write_shard_file_task(void* context, index_t task) noexcept nogil:
     pick_shard(job, task, &shard)
     key = hash_key(t.identity, path + t.n_directory, write_path(t, &shard.key, path) - t.n_directory)
     if is_whole_shard(job, &shard):     # nothing of the old one is needed: only its place is taken under the lock
-        old = Bytes(True, -1, NULL, NULL, NULL)
+        old = in_memory(NULL, NULL)
         failed = make_shard(job, &shard, &old, &draft, path, NULL, &empty)
         if failed:
             return failed
         lock(key)
         failed = publish_shard(job, &shard, &draft, path, empty)
+        forget(key)
         unlock(key)
         return failed
     index = <uint64_t*> malloc(16 * t.sharding.n)
@@ -709,6 +741,7 @@ cdef int write_shard_file_task(void* context, index_t task) noexcept nogil:
             failed = publish_shard(job, &shard, &draft, path, empty)
         if old.fd >= 0:
             close_file(old.fd)
+    forget(key)
     unlock(key)
     free(index)
     return failed
@@ -718,7 +751,7 @@ cdef int encode_shard_task(void* context, index_t task) noexcept nogil:
     """Make a shard that is written whole, for the calling thread to store."""
     cdef Job* job = <Job*> context
     cdef Shard shard
-    cdef Bytes old = Bytes(True, -1, NULL, NULL, NULL)
+    cdef Bytes old = in_memory(NULL, NULL)
     cdef Sink* sink = &job.sinks[task]
     cdef Buffer memory = Buffer(NULL, 0, 0, <size_t> -1, True)
     cdef bint empty = False
@@ -755,6 +788,7 @@ cdef int update_shard_task(void* context, index_t task) noexcept nogil:
     key_hash = hash_key(t.identity, key, write_key(t, &shard.key, key))
     lock(key_hash)
     failed = update_shard(job, &shard, index)
+    forget(key_hash)
     unlock(key_hash)
     free(index)
     return failed

@@ -2,6 +2,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
 from .block cimport Block, Geometry, Part, Transfer
+from .cache cimport Cache, Entry
 from .chain cimport Stages
 from .copying cimport MAX_DIMS
 from .sharding cimport ShardPlan, Sharding
@@ -34,6 +35,8 @@ ctypedef struct Target:
     bint fsync
     uint64_t identity
     const Sharding* sharding            # NULL: a key holds one chunk
+    Cache* cache                        # of decoded chunks; NULL: none
+    uint64_t form[2]                    # what the cache calls the array and the way it is decoded
 
 # The bytes of one chunk that the calling thread collected; no data: absent.
 ctypedef struct Source:
@@ -47,6 +50,16 @@ ctypedef struct Sink:
     size_t nbytes
     PyObject* owner                     # bytes that `data` lies in, when the size was known before
     bint done                           # false: not of this pass
+
+# What the cache has to do with one chunk whose bytes the calling thread looks up.
+ctypedef struct Found:
+    Entry* entry                        # has it, decoded; NULL: it is to be decoded
+    bint is_kept                        # and then to be kept
+    uint64_t begun                      # generation before its bytes were looked up
+    const char* token                   # tells the state of the value
+    size_t n_token
+    PyObject* owner                     # of the token; or the value, where its place in memory is the token
+    bint stays                          # the owner is to live as long as the entry
 
 ctypedef struct Failure:
     int claimed
@@ -66,6 +79,7 @@ cdef struct Job:
     index_t first                       # number of the first chunk of this batch
     Source* sources
     Sink* sinks
+    Found* found                        # what the cache has of them, where there is one
     PyObject* pipeline                  # given back to the functions of a mapping, which take the GIL
     int (*fetch)(Job* job, index_t task, const Block* block, Source* source) noexcept nogil
     int (*put)(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept nogil
@@ -101,3 +115,7 @@ cdef int read_source_task(void* context, index_t task) noexcept nogil
 cdef int write_file_task(void* context, index_t task) noexcept nogil
 cdef int encode_task(void* context, index_t task) noexcept nogil
 cdef int update_task(void* context, index_t task) noexcept nogil
+
+# What reading tasks are made of.
+cdef int fail(Job* job, index_t chunk, Status status, int code, int stage) noexcept nogil
+cdef int decode_into(Job* job, index_t chunk, const Block* block, const char* data, size_t nbytes) noexcept nogil

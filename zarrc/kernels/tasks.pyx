@@ -15,6 +15,7 @@ from .block cimport (
     Block, Layout, Transfer,
     axis_extent, fill_user, first_place, is_full, is_laid_out_alike, is_whole, lay_out, pick, to_chunk, to_user,
 )
+from .cache cimport forget
 from .chain cimport Scratch, can_decode_range, decode_chain, decode_range, encode_chain, scratch
 from .copying cimport all_equal, fill_items
 from .files cimport PATH_CAPACITY, Stamp, close_file, open_file, read_file, remove_file, write_file
@@ -314,6 +315,7 @@ cdef int write_file_task(void* context, index_t task) noexcept nogil:
             failed = 0 if status == OK else fail(job, task, status, 0, -1)
     if not failed:
         failed = store_file(job, task, path, chunk)
+    forget(key)
     unlock(key)
     return failed
 
@@ -402,6 +404,7 @@ cdef int update_task(void* context, index_t task) noexcept nogil:
     if not failed:
         status = to_chunk(&job.transfer, &block, s.chunk.data, s)
         failed = store_value(job, task, &block, s.chunk.data) if status == OK else fail(job, task, status, 0, -1)
+    forget(key_hash)
     unlock(key_hash)
     return failed
 

@@ -24,6 +24,7 @@ _HOMES = {
     "zarrc.storage.memory": ("DictStore", "KVStore", "MemoryStore"),
     "zarrc.storage.local": ("DirectoryStore", "LocalStore", "NestedDirectoryStore", "TempStore"),
     "zarrc.n5": ("N5FSStore", "N5Store"),
+    "zarrc.kernels.cache": ("ChunkCache",),
     "zarrc.storage.cache": ("LRUStoreCache",),
     "zarrc.storage.dbm": ("DBMStore",),
     "zarrc.storage.lmdb": ("LMDBStore",),

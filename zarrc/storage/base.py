@@ -9,6 +9,7 @@ Keys are segments joined by ``"/"``; a path names a "directory" of keys, and
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -37,6 +38,7 @@ _BAD_KEY = re.compile(r"[\0\\]|(?:^|/)\.{0,2}(?:/|$)")
 
 Range = tuple[str, int, int | None]  # of a value: key, start and size, as `Store.get_partial` takes them
 
+_serials = itertools.count()
 _MAPPING_METHODS = ("__getitem__", "__setitem__", "__delitem__", "__contains__")
 
 
@@ -84,6 +86,18 @@ class Store(MutableMapping[str, Any]):
     def identity(self) -> str:
         """A name that is equal for stores that hold the same data in this process."""
         return f"object:{id(self)}"
+
+    def token(self, key: str) -> bytes | None:
+        """What differs when the value of a key has changed, whoever changed it.
+
+        Caches of decoded chunks ask for it before each use. It is to cost less than reading the value.
+
+        Returns
+        -------
+        bytes or None
+            None where only the value can tell.
+        """
+        return None
 
     # the fast ways to the bytes; None: through the mapping
 
@@ -386,6 +400,40 @@ def access(store: Any, prefix: str = "", writing: bool = False) -> tuple[Any, ..
     return ("mapping", store, prefix)
 
 
+def new_token() -> bytes:
+    """A token that this process has not had before."""
+    return b"%d" % next(_serials)
+
+
+def token_of(store: Any) -> Callable[[str], bytes | None] | None:
+    """How the states of a store's values are told apart: the bytes for a key differ if its value has changed.
+
+    Returns
+    -------
+    callable or None
+        None where only the value can tell. No bytes for a key say that nobody but this process, through arrays
+        and groups, is known to change it: that is all that can be said of stores behind a network.
+    """
+    if not isinstance(store, Store):
+        return None
+    if has_bulk(store, "token", "__getitem__"):
+        return store.token
+    if own_mapping(store) and not store.identity().startswith("object:"):
+        return _without_bytes
+    return None
+
+
+def _tell_caches() -> None:
+    """Have caches of decoded chunks forget those of stores that cannot tell by themselves that they were changed."""
+    from zarrc.kernels.cache import forget_unproved
+
+    forget_unproved()
+
+
+def _without_bytes(key: str) -> bytes:
+    return b""
+
+
 def is_writeable(store: Any) -> bool:
     """Whether values can be written."""
     return bool(store.is_writeable()) if hasattr(store, "is_writeable") else True
@@ -444,6 +492,7 @@ def rmdir(store: Any, path: str | None = "") -> None:
         store.rmdir(path)
     else:
         _rmdir_from_keys(store, path)
+    _tell_caches()
 
 
 def rename(store: Any, src_path: str, dst_path: str) -> None:
@@ -461,6 +510,7 @@ def rename(store: Any, src_path: str, dst_path: str) -> None:
         store.rename(src_path, dst_path)
     else:
         _rename_from_keys(store, src_path, dst_path)
+    _tell_caches()
 
 
 def getsize(store: Any, path: str | None = "") -> int:
@@ -497,6 +547,7 @@ def setitems(store: Any, values: Mapping[str, Any]) -> None:
     else:
         for key, value in values.items():
             store[key] = value
+    _tell_caches()
 
 
 def delitems(store: Any, keys: Iterable[str]) -> None:
@@ -505,6 +556,7 @@ def delitems(store: Any, keys: Iterable[str]) -> None:
         store.delitems(keys)
     else:
         _delitems_one_by_one(store, keys)
+    _tell_caches()
 
 
 def get_partial(store: Any, key: str, start: int, nbytes: int | None = None) -> bytes:

@@ -59,6 +59,7 @@ class LRUStoreCache(Store):
         self._keys: dict[str, None] | None = None
         self._listings: dict[str, list[str]] = {}
         self._age = 0  # how often keys have changed
+        self._token = base.new_token()
         self.hits = self.misses = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,6 +93,7 @@ class LRUStoreCache(Store):
     def invalidate_values(self) -> None:
         """Forget the values."""
         with self._lock:
+            self._token = base.new_token()
             self._values.clear()
             self._reading.clear()
             self._nbytes = 0
@@ -100,6 +102,7 @@ class LRUStoreCache(Store):
         """Forget the list of keys and what is in directories."""
         with self._lock:
             self._age += 1
+            self._token = base.new_token()
             self._keys = None
             self._listings.clear()
 
@@ -216,6 +219,10 @@ class LRUStoreCache(Store):
 
     def identity(self) -> str:
         return base.identity(self._store)
+
+    def token(self, key: str) -> bytes | None:
+        """What differs after each change that is seen here."""
+        return self._token
 
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
         """Part of a value: of the one that is kept, else read from the store and not kept."""

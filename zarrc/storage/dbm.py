@@ -19,6 +19,7 @@ from zarrc.storage.base import (
     Store,
     check_key,
     is_key,
+    new_token,
     normalize_value,
     own_mapping,
 )
@@ -130,13 +131,13 @@ class DBMStore(Store):
                     raise ValueError("dbm.ndbm cannot keep empty values: it does not find them again")
                 db[name] = value
 
-        self._database.run(put)
+        self._database.change(put)
 
     def __delitem__(self, key: str) -> None:
         check_key(key)
         self.check_writeable()
         try:
-            self._database.run(lambda db: db.__delitem__(key.encode()))
+            self._database.change(lambda db: db.__delitem__(key.encode()))
         except KeyError:
             raise KeyError(key) from None
 
@@ -166,6 +167,10 @@ class DBMStore(Store):
 
     def identity(self) -> str:
         return os.path.realpath(self.path)
+
+    def token(self, key: str) -> bytes | None:
+        """What every change of the database changes; it is this process alone that makes one."""
+        return self._database.token
 
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
         if not own_mapping(self):
@@ -228,6 +233,7 @@ class _Database:
         except Exception as error:
             raise _explained(error, self.path) from error
         self._flag = flag if flag[:1] == "r" else f"w{flag[1:]}"
+        self.token = new_token()
 
     def run(self, act: Callable[[Any], Any]) -> Any:
         """Do something with the database, in turn."""
@@ -244,6 +250,13 @@ class _Database:
                 raise
             except Exception as error:
                 raise _explained(error, self.path) from error
+
+    def change(self, act: Callable[[Any], Any]) -> None:
+        """Do something that changes the database, in turn."""
+        try:
+            self.run(act)
+        finally:
+            self.token = new_token()
 
     def get(self, names: Iterable[bytes]) -> list[bytes | None]:
         """The values of some keys, None where there is no such key."""
@@ -291,7 +304,7 @@ class _Database:
 
 
 _CLOSED: Any = object.__new__(_Database)
-_CLOSED._db, _CLOSED.turn = None, nullcontext()
+_CLOSED._db, _CLOSED.turn, _CLOSED.token = None, nullcontext(), None
 
 _left_to_parents: list[Any] = []  # databases that a forked child must not close
 

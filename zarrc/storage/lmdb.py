@@ -22,6 +22,7 @@ from zarrc.storage.base import (
     check_key,
     check_rename,
     is_key,
+    new_token,
     normalize_storage_path,
     normalize_value,
     own_mapping,
@@ -164,6 +165,10 @@ class LMDBStore(Store):
 
     def identity(self) -> str:
         return os.path.realpath(self.path)
+
+    def token(self, key: str) -> bytes | None:
+        """What every change of the database changes, in any process: the number of the last transaction."""
+        return self._environment.token()
 
     def transfers(self) -> Any:
         return Transfers(self, self.getbuffers) if self.buffers else self
@@ -346,6 +351,7 @@ class _Environment:
     def _open(self, read_only: bool) -> None:
         self.read_only = read_only
         self._handle: Any = _open(self.path, read_only, self.options)
+        self._opened = new_token()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -403,6 +409,9 @@ class _Environment:
             raise _explained(error, self.path) from error
         finally:
             self.end(transaction)
+
+    def token(self) -> bytes:
+        return b"%b %d" % (self._opened, self.read(lambda transaction: transaction.id()))
 
     # writing
 

@@ -12,6 +12,7 @@ import errno
 import itertools
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _DURABILITIES = ("rename", "fsync")
+_TICK_NS = 20_000_000  # file times are those of the system's clock tick, 10 ms at most
 _SMALL = 1 << 14  # bytes of what is read without asking for its size
 _MAX_TRANSFER = 1 << 30  # most bytes for one call; the system's own limit is just under 2 GiB
 _counter = itertools.count()
@@ -200,6 +202,17 @@ class DirectoryStore(Store):
                 return found
             self._identity = found
         return self._identity
+
+    def token(self, key: str) -> bytes | None:
+        """The file's stamp; None while a further change might leave it as it is."""
+        try:
+            found = os.stat(self._file_path(key))
+        except OSError:
+            return None
+        times = found.st_mtime_ns, found.st_ctime_ns
+        if time.time_ns() - max(times) <= _TICK_NS:
+            return None
+        return b"%d %d %d %d %d" % (found.st_dev, found.st_ino, found.st_size, *times)
 
     def chunk_directory(self, prefix: str = "") -> tuple[str, str | None] | None:
         return self._folder_path(prefix), None

@@ -85,6 +85,10 @@ class KVStore(Store):
         data = self._mutable_mapping
         return data.chunk_directory(prefix) if isinstance(data, Store) and own_mapping(data) else None
 
+    def token(self, key: str) -> bytes | None:
+        ask = base.token_of(self._mutable_mapping)
+        return None if ask is None else ask(key)
+
     def transfers(self) -> Any:
         data = self._mutable_mapping
         return data.transfers() if isinstance(data, Store) and own_mapping(data) else self

@@ -22,6 +22,7 @@ from zarrc.storage.base import (
     check_key,
     check_rename,
     is_key,
+    new_token,
     normalize_storage_path,
     normalize_value,
     own_mapping,
@@ -42,6 +43,7 @@ _HAS = "SELECT 1 FROM zarr WHERE k = ?"
 _PUT = "REPLACE INTO zarr VALUES (?, ?)"
 _DELETE = "DELETE FROM zarr WHERE k = ?"
 _KEYS = "SELECT k FROM zarr"
+_VERSION = "PRAGMA data_version"
 _COUNT = "SELECT count(*) FROM zarr"
 _SIZE = "SELECT length(v) FROM zarr WHERE k = ?"
 
@@ -291,6 +293,13 @@ class SQLiteStore(Store):
             check_key(key)
         return self._run(lambda connection: _several(connection, keys))
 
+    def token(self, key: str) -> bytes | None:
+        """What every change of the database changes, in any process."""
+        try:
+            return self._connections.token()
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
     def transfers(self) -> Any:
         return Transfers(self, self._getbuffers)
 
@@ -383,10 +392,13 @@ class _Connections:
         self._pid = os.getpid()
         self._free: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
+        self._watching = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None  # writes nothing, so that it sees all changes
+        self._watched = new_token()
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
-            self._left_to_parents.append(self._free)
+            self._left_to_parents += (self._free, self._watcher)
             self._start()
 
     def _check_size(self) -> None:
@@ -428,9 +440,31 @@ class _Connections:
         if self._closed:
             self.close()
 
+    def token(self) -> bytes:
+        """What differs after each change of the database."""
+        if self._turn is not None:
+            connection = self.take()
+            try:
+                return b"%b %d" % (self._watched, connection.total_changes)
+            finally:
+                self.give(connection)
+        self._check_process()
+        with self._watching:
+            if self._closed:
+                raise ValueError("the store is closed")
+            if self._watcher is None:
+                self._watcher = self._connect()
+                self._watcher.execute("PRAGMA mmap_size = 0")  # it goes on when the file has shrunk
+            (version,) = self._watcher.execute(_VERSION).fetchone()
+        return b"%b %d" % (self._watched, version)
+
     def close(self) -> None:
         self._closed = True
         self._close_free()
+        with self._watching:
+            if self._watcher is not None and self._pid == os.getpid():
+                self._watcher.close()
+                self._watcher = None
 
     def _close_free(self) -> None:
         while self._free and self._pid == os.getpid():

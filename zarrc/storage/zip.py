@@ -30,6 +30,7 @@ from zarrc.storage.base import (
     Store,
     check_key,
     is_key,
+    new_token,
     normalize_storage_path,
     normalize_value,
     own_mapping,
@@ -184,6 +185,10 @@ class ZipStore(Store):
             return super().get_partial(key, start, nbytes)
         check_key(key)
         return self._archive.read_part(key, start, nbytes)
+
+    def token(self, key: str) -> bytes | None:
+        """What every change of the archive changes; what other processes write is not seen anyway."""
+        return self._archive.token
 
     def transfers(self) -> Any:
         return Transfers(self, self._archive.read_several)
@@ -432,6 +437,7 @@ class _Archive:
         self.dirty = False
         self.closed = False
         self.listing: dict[str, set[str]] | None = None
+        self.token = new_token()  # of what can be read
         # Readers take both at once: the members are those of this file.
         self.state = reader, members
 
@@ -557,6 +563,7 @@ class _Archive:
             if self.listing is not None and not all(key in members for key in added):
                 self.listing = None
             members.update(added)
+            self.token = new_token()
 
     def _append(self, writer: int, values: list[_Packed], large: bool) -> tuple[dict[str, _Member], int]:
         """Write members at the end; return them, and the new end."""
@@ -578,6 +585,7 @@ class _Archive:
             if n:
                 self.dirty = True
                 self.listing = None
+                self.token = new_token()
             return n
 
     def _begin(self) -> int:
@@ -646,6 +654,7 @@ class _Archive:
 _NOTHING: Any = (None, {})
 _CLOSED: Any = object.__new__(_Archive)
 _CLOSED.closed, _CLOSED.pid, _CLOSED.lock, _CLOSED.dirty = True, -1, threading.RLock(), False
+_CLOSED.token = None
 
 # archives that this process has open, by their real paths
 _archives: dict[str, _Archive] = {}
