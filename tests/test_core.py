@@ -89,7 +89,7 @@ class TestAgainstNumPy:
 
     @given(st.data())
     def test_what_is_left_in_the_store(self, data):
-        """The same keys and bytes through every road; a chunk is there unless it is empty and may not be stored."""
+        """The same keys and bytes through every road; a key is there unless it is empty and may not be stored."""
         shape, chunks = data.draw(shapes_and_chunks(3, 200))
         dtype = data.draw(dtypes)
         settings = data.draw(array_settings(dtype, shape, chunks))
@@ -114,13 +114,13 @@ class TestAgainstNumPy:
                 for selection, value in writes:
                     z[selection] = value
                 left[name] = chunk_values(store)
-                assert z.nchunks_initialized == len(left[name])
+                assert z.shards or z.nchunks_initialized == len(left[name])
         encoding = z.metadata.chunk_key_encoding
         item = np.zeros((), dtype)
         if fill is not None:
             item[()] = fill
         expected = set()
-        for coords, region in chunk_regions(shape, chunks):
+        for coords, region in chunk_regions(shape, z.shards or chunks):
             part = a[(*region, Ellipsis)]
             is_empty = part.tobytes() == np.full(part.shape, item).tobytes()
             stored = settings["write_empty_chunks"] or fill is None or not is_empty
