@@ -47,6 +47,7 @@ KERNELS = {
     "shard_tasks": None,
     "pipeline": None,
     "filters": None,
+    "objects": None,
     "checksums": None,
     "blosc": "blosc",
     "zstd": "libzstd",
@@ -55,7 +56,7 @@ KERNELS = {
 }
 
 # kernels that use NumPy's C interface; the others see plain memory
-NUMPY_KERNELS = {"pipeline"}
+NUMPY_KERNELS = {"objects", "pipeline"}
 
 DIRECTIVES = {
     "language_level": "3",

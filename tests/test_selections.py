@@ -20,16 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import run
 from selection_strategies import (
+    KINDS,
     STORES,
     changes,
-    coordinate_selections,
-    masks,
+    drawn,
     numbered,
-    numpy_selections,
-    orthogonal_selections,
     put,
-    select,
-    select_orthogonally,
     stored,
     take,
 )
@@ -44,56 +40,6 @@ store_names = st.sampled_from(STORES)
 enough = settings(max_examples=min(settings.default.max_examples, 2000))
 
 
-def block_selections(shape, chunks):
-    """Strategy of block selections, and of the elements that they mean."""
-
-    def items(n, c):
-        count = -(-n // c)
-        bound = st.none() | st.integers(-count, count)
-        spans = st.builds(
-            slice, st.none() | st.integers(-count, max(count - 1, 0)), bound, st.sampled_from([None, 1])
-        )
-        return spans | st.integers(-count, count - 1) if count else spans
-
-    def elements(selection):
-        found = []
-        for item, n, c in zip(selection, shape, chunks, strict=True):
-            count = -(-n // c)
-            blocks = range(count)[item] if isinstance(item, slice) else [range(count)[item]]
-            found.append(slice(blocks[0] * c, (blocks[-1] + 1) * c) if len(blocks) else slice(0, 0))
-        return tuple(found)
-
-    return st.tuples(*map(items, shape, chunks)).map(lambda selection: (selection, elements(selection)))
-
-
-def drawn(data, kind, z, a):
-    """Draw a selection of a kind; return how it is read, how it is written, and the elements it means."""
-    numbers = numbered(a.shape)
-    if kind == "basic":
-        selection = data.draw(numpy_selections(a.shape))
-        return z.__getitem__, z.__setitem__, selection, select(numbers, selection)
-    if kind == "orthogonal":
-        selection = data.draw(orthogonal_selections(a.shape))
-        return z.oindex.__getitem__, z.oindex.__setitem__, selection, select_orthogonally(numbers, selection)
-    if kind == "points":
-        selection = data.draw(coordinate_selections(a.shape))
-        elements = numbers[selection]
-        if a.ndim and np.ndim(elements) == 0:
-            elements = np.atleast_1d(elements)
-        return z.vindex.__getitem__, z.vindex.__setitem__, selection, elements
-    if kind == "mask":
-        mask = data.draw(masks(a.shape))
-        return z.vindex.__getitem__, z.vindex.__setitem__, mask, numbers[np.asarray(mask, bool)]
-    selection, elements = data.draw(block_selections(a.shape, z.chunks))
-    return (
-        z.blocks.__getitem__,
-        z.blocks.__setitem__,
-        selection,
-        numbers[(*elements, ...)] if a.ndim else numbers[()],
-    )
-
-
-KINDS = ["basic", "orthogonal", "points", "mask", "blocks"]
 METHODS = {
     "orthogonal": "orthogonal_selection",
     "points": "coordinate_selection",

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .metadata.dtypes import RAW_BITS, decode_v3
+
 Shape = tuple[int, ...]
 
 # Chunk guesses aim between these sizes in bytes, and at the middle one for an array of 1 MiB.
@@ -247,8 +249,9 @@ def normalize_dtype(dtype: Any, object_codec: Any = None) -> tuple[np.dtype, Any
     Parameters
     ----------
     dtype : data-type
-        Anything that NumPy takes, None for float64, or a shorthand for an object
-        array: `str`, `bytes`, or ``"array:T"`` for arrays of type T.
+        Anything that NumPy takes, None for float64, a data type as format 3 spells it,
+        or a shorthand for an object array: `str`, ``"string"`` or NumPy's StringDType for
+        strings, `bytes` or ``"variable_length_bytes"``, ``"array:T"`` for arrays of type T.
     object_codec : codec, optional
         The codec that turns objects into bytes; the shorthands bring their own.
 
@@ -266,7 +269,7 @@ def normalize_dtype(dtype: Any, object_codec: Any = None) -> tuple[np.dtype, Any
     shorthand = _object_shorthand(dtype)
     if shorthand is not None:
         return np.dtype(object), shorthand if object_codec is None else object_codec
-    dtype = np.dtype(dtype)
+    dtype = _numpy_dtype(dtype)
     if dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic":
         raise ValueError(
             "datetime64 and timedelta64 dtypes with generic units are not supported, "
@@ -275,14 +278,38 @@ def normalize_dtype(dtype: Any, object_codec: Any = None) -> tuple[np.dtype, Any
     return dtype, object_codec
 
 
+STRINGS = ("str", "string")
+BYTES = ("bytes", "variable_length_bytes")
+
+
 def _object_shorthand(dtype: Any) -> dict[str, Any] | None:
-    if dtype is str:
+    if dtype is str or getattr(dtype, "kind", None) == "T":
         return {"id": "vlen-utf8"}
     if dtype is bytes:
         return {"id": "vlen-bytes"}
-    if isinstance(dtype, str) and dtype.startswith("array:"):
+    if isinstance(dtype, dict):
+        dtype = dtype.get("name")
+    if not isinstance(dtype, str):
+        return None
+    if dtype in STRINGS or dtype == "T":
+        return {"id": "vlen-utf8"}
+    if dtype in BYTES:
+        return {"id": "vlen-bytes"}
+    if dtype.startswith("array:"):
         return {"id": "vlen-array", "dtype": np.dtype(dtype.removeprefix("array:")).str}
     return None
+
+
+def _numpy_dtype(dtype: Any) -> np.dtype:
+    """Return NumPy's dtype of anything that it takes, or of a format 3 data type."""
+    if isinstance(dtype, dict) and "name" in dtype and "names" not in dtype:
+        return decode_v3(dtype)
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        if not isinstance(dtype, str) or not RAW_BITS.fullmatch(dtype):
+            raise
+        return decode_v3(dtype)
 
 
 def translate_h5py(compressor: Any, compression: Any, compression_opts: Any) -> Any:

@@ -7,6 +7,7 @@ numcodecs, of `zarrc.codecs` and dicts are taken for both formats.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -162,8 +163,14 @@ def _format_2(coding: Coding, object_codec: CodecSpec | None, ndim: int, order: 
         raise TypeError(f"format 2 arrays have a single compressor, {len(compressors)} were given")
     if object_codec is not None:
         filters = (object_codec, *filters)
+    filters = tuple(_as_filter(spec) for spec in filters)
     *layout, serializer = v2.decode_chain(order, None, None, ndim)
     return (*layout, *filters, serializer, *compressors)
+
+
+def _as_filter(spec: CodecSpec) -> CodecSpec:
+    """Return a codec under the name that it has as a filter of format 2: numcodecs' own."""
+    return v2.decode_filter(v2.encode_codec(spec)) if spec.name in v2.NAMES else spec
 
 
 def _split_for_format_2(specs: Specs) -> tuple[Specs, Specs]:
@@ -221,9 +228,22 @@ def _object_serializer(object_codec: CodecSpec | None) -> CodecSpec:
 
 def object_data_type(codecs: Specs, dtype: np.dtype) -> str | None:
     """Return the format 3 data type of objects that a chain can store; None for data types of fixed size."""
-    if not dtype.hasobject:
+    if dtype.kind != "O":
         return None
-    return next((OBJECT_TYPES[spec.name] for spec in codecs if spec.name in OBJECT_TYPES), None)
+    for name in _names([{"name": spec.name, "configuration": spec.configuration} for spec in codecs]):
+        if name in OBJECT_TYPES:
+            return OBJECT_TYPES[name]
+    return None
+
+
+def _names(codecs: list[Any]) -> Iterator[str]:
+    """Yield the names of codecs as format 3 spells them, and of those inside of shards."""
+    for codec in codecs:
+        if isinstance(codec, str):
+            yield codec
+        else:
+            yield codec["name"]
+            yield from _names((codec.get("configuration") or {}).get("codecs", []))
 
 
 def _compressors(coding: Coding, zarr_format: int, ndim: int | None) -> Specs:

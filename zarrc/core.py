@@ -31,6 +31,7 @@ from .kernels.projection import project_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
 from .metadata.model import SHARDING, ArrayMetadata
+from .objects import as_array
 from .storage import base
 from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
@@ -907,7 +908,7 @@ class Array:
         """
         self._check_writeable()
         if not hasattr(data, "shape"):
-            data = np.asarray(data, dtype=self.dtype)
+            data = as_array(data, self.dtype, self.ndim)
         axis = range(self.ndim)[axis]
         added = tuple(data.shape)
 

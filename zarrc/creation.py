@@ -36,8 +36,9 @@ from .errors import (
     ContainsGroupError,
 )
 from .metadata.dtypes import native_dtype
-from .metadata.fill_values import normalize_fill_value
+from .metadata.fill_values import normalize_fill_value, normalize_text
 from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding
+from .objects import as_objects
 from .storage.base import dimension_separator as separator_of
 from .storage.base import normalize_store, only_format
 from .storage.store_path import StorePath
@@ -234,19 +235,20 @@ def array_metadata(
     dtype, shape = _without_subarray(dtype, normalize_shape(shape))
     order = "C" if order is None or zarr_format == 3 else normalize_order(order)
     codecs = build_specs(coding or Coding(), object_codec, zarr_format, dtype, len(shape), order)
+    object_type = object_data_type(codecs, dtype)
     chunk_shape, codecs = _under_one_key(chunks, shards, codecs, shape, dtype.itemsize, zarr_format)
     metadata = ArrayMetadata(
         zarr_format=zarr_format,
         shape=shape,
         dtype=dtype if zarr_format == 2 else native_dtype(dtype),
         chunk_shape=chunk_shape,
-        fill_value=_fill_value(fill_value, dtype, zarr_format),
+        fill_value=_fill_value(fill_value, dtype, zarr_format, object_type),
         codecs=codecs,
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
         attributes=dict(attributes or {}),
         dimension_names=_dimension_names(dimension_names, zarr_format),
         extra={} if dimension_separator is None else {"dimension_separator": dimension_separator},
-        data_type=object_data_type(codecs, dtype) if zarr_format == 3 else None,
+        data_type=object_type if zarr_format == 3 else None,
     )
     return complete(metadata)
 
@@ -279,12 +281,12 @@ def _without_subarray(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[np.dtype
     return base, shape + axes
 
 
-def _fill_value(fill_value: Any, dtype: np.dtype, zarr_format: int) -> Any:
+def _fill_value(fill_value: Any, dtype: np.dtype, zarr_format: int, object_type: str | None) -> Any:
     if zarr_format == 2:
         return normalize_fill_value(fill_value, dtype)
-    if dtype.kind != "O":
-        return normalize_fill_value(ZERO if fill_value is None else fill_value, native_dtype(dtype))
-    return fill_value or None
+    if object_type is not None:
+        return normalize_text(fill_value, object_type)
+    return normalize_fill_value(ZERO if fill_value is None else fill_value, native_dtype(dtype))
 
 
 def _dimension_names(names: Any, zarr_format: int) -> tuple[str | None, ...] | None:
@@ -347,8 +349,13 @@ def _name_and_separator(encoding: Any) -> tuple[str | None, str | None]:
 
 
 def _make(where: Place, metadata: ArrayMetadata, overwrite: bool, **options: Any) -> Array:
-    """Open a new array, which builds its codecs and so checks them, and write its metadata."""
+    """Open a new array, which builds its codecs and so checks them, and write its metadata.
+
+    Whoever makes an array with the pickle codec lets that object use it.
+    """
     metadata = nodes.as_shown(where.store, metadata)
+    if any(spec.name == "numcodecs.pickle" for spec in metadata.codecs):
+        options["allow_pickle"] = True
     made = Array(where.store, path=where.path, chunk_store=where.chunk_store, metadata=metadata, **options)
     nodes.init_array(
         where.store,
@@ -609,6 +616,8 @@ def as_source(data: Any, dtype: Any = None) -> Any:
     """Return data that has a shape and a data type: itself, or an ndarray of it."""
     if hasattr(data, "shape") and hasattr(data, "dtype"):
         return data
+    if isinstance(dtype, str) and dtype.startswith("array:"):
+        return as_objects(data, np.dtype(object), (len(data),))  # the arrays are elements
     if dtype is not None:
         dtype = normalize_dtype(dtype)[0]
     return np.asarray(data, dtype=dtype if dtype is not None and dtype.kind == "O" else None)

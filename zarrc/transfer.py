@@ -24,12 +24,14 @@ from .kernels.pool import usable_cpus
 from .kernels.projection import Grid, Plan
 from .metadata import v2, v3
 from .metadata.model import ArrayMetadata
+from .objects import CELL, FILL_CELL, ObjectPipeline, as_objects, with_limit
 from .storage import base
 
 if TYPE_CHECKING:
     from .kernels.sharding import ShardLayout
 
 BLOCK_NBYTES = 1 << 27  # most bytes of a block that is copied from another array
+OBJECT_NBYTES = 128  # what an object counts for there
 CONVERTED_NBYTES = 1 << 24  # values of more bytes are converted to the array's dtype block by block
 
 _cpus = usable_cpus()
@@ -49,7 +51,7 @@ def make_pipeline(
     fill_missing: bool,
     allow_pickle: bool = False,
     cache: Any = None,
-) -> Pipeline:
+) -> Pipeline | ObjectPipeline:
     """Return what moves the chunks of an array.
 
     Parameters
@@ -71,16 +73,19 @@ def make_pipeline(
     MetadataError, ValueError
         The codecs cannot work on such chunks.
     """
-    fill = fill_item(meta)
-    chain, layout = compile_codecs(meta, fill, allow_pickle)
+    has_objects = meta.dtype.hasobject
+    fill = FILL_CELL if has_objects else fill_item(meta)
+    chain, layout = compile_codecs(meta, fill, allow_pickle or config.get("allow_pickle"))
+    if has_objects:
+        chain = with_limit(chain)
     pipeline = Pipeline(
         f"/{path}",
-        meta.dtype,
+        CELL if has_objects else meta.dtype,
         meta.chunk_shape if layout is None else meta.inner_chunk_shape,
         chain.order,
         Chain(chain.stages, chain.names, chain.nbytes, chain.sizes, chain.bounds),
         fill,
-        meta.fill_value is not None,
+        meta.fill_value is not None or has_objects,
         meta.chunk_key_encoding.name == "default",
         meta.chunk_key_encoding.separator,
         write_empty,
@@ -105,7 +110,9 @@ def make_pipeline(
             bulk and base.has_bulk(mapping, "setitems", "__setitem__"),
             bulk and _reads_ranges(mapping),
         )
-    if cache is not None and not meta.dtype.hasobject:
+    if has_objects:
+        return ObjectPipeline(pipeline, chain.order, meta.dtype, meta.fill_value)
+    if cache is not None:
         form = decoded_form(meta, base.lock_name(store, prefix), allow_pickle)
         pipeline.use_cache(cache, form, base.token_of(store))
     return pipeline
@@ -201,14 +208,16 @@ def write(pipeline: Pipeline, plan: Plan, value: Any) -> None:
     CodecError, ChecksumError, OSError
         Naming the array, the chunk's key and the codec.
     """
-    values = broadcast(as_values(value, pipeline.dtype), plan.shape)
+    values = broadcast(as_values(value, pipeline.dtype, plan.shape), plan.shape)
     if not plan.takes(values):
         values = np.ascontiguousarray(values)
     pipeline.write(plan, values, n_threads() if plan.n_chunks > 1 else 1)
 
 
-def as_values(value: Any, dtype: np.dtype) -> np.ndarray:
-    """Return `value` as an ndarray of the dtype, as assigning it to an ndarray would cast it."""
+def as_values(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `value` as an ndarray of the dtype, as assigning it to an ndarray of that shape would cast it."""
+    if dtype.hasobject:
+        return as_objects(value, dtype, shape)
     if type(value) is np.ndarray and value.dtype == dtype:
         return value
     if isinstance(value, np.ndarray | np.generic):
@@ -242,14 +251,19 @@ def broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def read_fields(pipeline: Pipeline, plan: Plan, fields: Any, out: Any = None, fortran: bool = False) -> Any:
     """Return some fields of what a plan wants: one by its name, several packed in the order of their names."""
+    if pipeline.dtype.hasobject:
+        found = read(pipeline, plan, None, fortran)[fields if isinstance(fields, str) else list(fields)]
+        return found if out is None else _put(found, out)
     if isinstance(fields, str):
         found = read(pipeline.of_fields([fields]), plan, None, fortran)[fields]
-        if out is None:
-            return found
-        check_out(out, np.shape(found))
-        out[...] = found
-        return out
+        return found if out is None else _put(found, out)
     return read(pipeline.of_fields(list(fields)), plan, out, fortran)
+
+
+def _put(found: Any, out: Any) -> Any:
+    check_out(out, np.shape(found))
+    out[...] = found
+    return out
 
 
 def write_fields(pipeline: Pipeline, plan: Plan, fields: Any, value: Any) -> None:
@@ -286,7 +300,8 @@ def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
     value : array-like of the plan's shape
         Anything that gives an array for a tuple of slices.
     """
-    for region in blocks(plan, pipeline.dtype.itemsize, per_key=pipeline.chunks_per_key):
+    itemsize = OBJECT_NBYTES if pipeline.dtype.hasobject else pipeline.dtype.itemsize
+    for region in blocks(plan, itemsize, per_key=pipeline.chunks_per_key):
         write(pipeline, plan.part(region), value[region])
 
 

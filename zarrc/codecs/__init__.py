@@ -18,6 +18,8 @@ _OWN = {
     "ShardingCodec": "sharding",
     "ShardingCodecIndexLocation": "sharding",
     "TransposeCodec": "transpose",
+    "VLenBytesCodec": "objects",
+    "VLenUTF8Codec": "objects",
     "ZstdCodec": "zstd",
     "register_codec": "registry",
 }
@@ -30,6 +32,7 @@ _MODULES = (
     "crc32c",
     "gzip",
     "numcodecs",
+    "objects",
     "registry",
     "sharding",
     "transpose",

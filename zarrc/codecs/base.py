@@ -71,6 +71,7 @@ class CodecDescriptor:
 
     name: ClassVar[str]
     kind: ClassVar[str] = BYTES_TO_BYTES
+    takes_objects: ClassVar[bool] = False  # can make bytes of Python objects
 
     def evolve(self, spec: ChunkSpec) -> Self:
         """Return this descriptor with everything filled in that follows from the chunk's dtype."""

@@ -42,7 +42,7 @@ class ChunkChain:
     names : tuple of str
         The codec of each stage, for messages.
     nbytes : int
-        Bytes of a decoded chunk.
+        Bytes of a decoded chunk; of objects, of their cells (`kernels.objects`).
     compiled : bool
         Whether no stage takes the GIL.
     """
@@ -134,6 +134,8 @@ def _build_chain(
     bounds: list[int] = []
     bound = nbytes
     for descriptor in rest:
+        _check_objects(descriptor, spec)
+        of_objects = spec.dtype.hasobject
         stage = descriptor.kernel(spec)
         spec = descriptor.resolve(spec)
         if stage is None:
@@ -142,7 +144,10 @@ def _build_chain(
         names.append(descriptor.name)
         bounds.append(bound)
         sizes.append(spec.nbytes)
-        bound = min(MAX_NBYTES, descriptor.largest_encoded(bound) if spec.nbytes is None else spec.nbytes)
+        if spec.nbytes is not None:
+            bound = spec.nbytes
+        else:
+            bound = MAX_NBYTES if of_objects else min(MAX_NBYTES, descriptor.largest_encoded(bound))
     compiled = not any(_takes_gil(stage) for stage in stages)
     return ChunkChain(order, tuple(stages), tuple(sizes), tuple(bounds), tuple(names), nbytes, compiled)
 
@@ -204,12 +209,18 @@ def _refuse_pickle(descriptors: Sequence[CodecDescriptor]) -> None:
         )
 
 
+def _check_objects(descriptor: CodecDescriptor, spec: ChunkSpec) -> None:
+    if spec.dtype.hasobject and not descriptor.takes_objects:
+        raise ValueError(
+            f"codec {descriptor.name!r}: chunks of {spec.dtype} hold objects, which have no bytes: "
+            "they need an object codec"
+        )
+
+
 def _checked_nbytes(spec: ChunkSpec) -> int:
     nbytes = spec.nbytes
-    if spec.dtype.hasobject:
-        raise ValueError(
-            f"chunks of {spec.dtype} hold objects, which have no bytes: they need an object codec"
-        )
+    if nbytes is not None and spec.dtype.hasobject:
+        nbytes = nbytes // spec.dtype.itemsize * np.dtype(np.intp).itemsize
     if nbytes is None or nbytes > MAX_NBYTES:
         raise ValueError(f"chunks of shape {spec.shape} and {spec.dtype} have too many bytes")
     return nbytes

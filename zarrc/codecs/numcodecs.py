@@ -113,9 +113,10 @@ class NumcodecsCodec(CodecDescriptor):
 def class_of(codec_id: str) -> type[NumcodecsCodec]:
     """Return the descriptor class for an id of numcodecs' registry, made if there is none here."""
     if codec_id not in _classes:
-        _classes[codec_id] = type(
-            codec_id, (_Unknown,), {"codec_id": codec_id, "name": f"numcodecs.{codec_id}"}
-        )
+        from .objects import CLASSES, OfUsers
+
+        own = {"codec_id": codec_id, "name": f"numcodecs.{codec_id}"}
+        _classes[codec_id] = CLASSES.get(codec_id) or type(codec_id, (OfUsers,), own)
     return _classes[codec_id]
 
 
@@ -128,15 +129,6 @@ def _plain(field: str, value: Any) -> Any:
 
 def _unless_unknown(nbytes: int | None, extra: int) -> int | None:
     return None if nbytes is None else nbytes + extra
-
-
-class _Unknown(NumcodecsCodec):
-    """A codec that users registered: it gets the chunk as the array it still is, if it is one."""
-
-    kind = ARRAY_TO_ARRAY
-
-    def resolve(self, spec: ChunkSpec) -> ChunkSpec:
-        return ChunkSpec.of_bytes(None)
 
 
 # ---------------------------------------------------------------- elements to elements
@@ -241,12 +233,6 @@ class PackBits(NumcodecsCodec):
             return ChunkSpec.of_bytes(None)
         nbytes = 1 + (spec.nbytes + 7) // 8
         return ChunkSpec((nbytes,), BYTE, nbytes)
-
-
-class Categorize(NumcodecsCodec):
-    """Strings as numbers of categories."""
-
-    codec_id, name, kind = "categorize", "numcodecs.categorize", ARRAY_TO_ARRAY
 
 
 class PCodec(NumcodecsCodec):
@@ -441,7 +427,7 @@ class JenkinsLookup3(_Checksum):
 _classes: dict[str, type[NumcodecsCodec]] = {
     cls.codec_id: cls
     for cls in (
-        Delta, FixedScaleOffset, Quantize, BitRound, AsType, PackBits, Categorize, PCodec, ZFPY,
+        Delta, FixedScaleOffset, Quantize, BitRound, AsType, PackBits, PCodec, ZFPY,
         Shuffle, LZ4, Zlib, GZip, Zstd, Blosc, BZ2, LZMA, Base64,
         CRC32, CRC32C, Adler32, Fletcher32, JenkinsLookup3,
     )

@@ -22,6 +22,8 @@ _BUILT_IN = {
     "zstd": ("zstd", "ZstdCodec"),
     "gzip": ("gzip", "GzipCodec"),
     "crc32c": ("crc32c", "Crc32cCodec"),
+    "vlen-utf8": ("objects", "VLenUTF8Codec"),
+    "vlen-bytes": ("objects", "VLenBytesCodec"),
     "sharding_indexed": ("sharding", "ShardingCodec"),
 }
 

@@ -54,6 +54,7 @@ class ShardingCodec(CodecDescriptor):
 
     name = "sharding_indexed"
     kind = ARRAY_TO_BYTES
+    takes_objects = True  # as its inner codecs do
 
     def __post_init__(self) -> None:
         put = object.__setattr__

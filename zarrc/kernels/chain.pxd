@@ -32,6 +32,8 @@ ctypedef struct Stages:
 cdef class Chain:
     cdef readonly tuple codecs
     cdef readonly tuple names
+    cdef tuple sizes
+    cdef tuple bounds
     cdef Stages c
 
 # Decode src to exactly c.decoded_nbytes at dst. `failed` gets the stage that failed. At least one stage.

@@ -61,14 +61,15 @@ cdef class Chain:
         cdef Codec codec
         self.codecs = tuple(codecs)
         self.names = tuple(names)
+        self.sizes = tuple(sizes)
+        self.bounds = tuple(bounds)
         self.c.n = len(self.codecs)
         self.c.decoded_nbytes = nbytes
         self.c.stages = <Stage*> calloc(max(1, self.c.n), sizeof(Stage))
         self.c.limits = <size_t*> calloc(max(1, self.c.n), sizeof(size_t))
         if self.c.stages == NULL or self.c.limits == NULL:
             raise MemoryError
-        sizes = tuple(sizes)
-        for i, (codec, bound) in enumerate(zip(self.codecs, bounds, strict=True)):
+        for i, (codec, bound) in enumerate(zip(self.codecs, self.bounds, strict=True)):
             self.c.stages[i] = codec.stage
             self.c.limits[i] = bound
         # a stage that grows the data (a checksum) does not fit where the chunk is wanted
@@ -76,8 +77,12 @@ cdef class Chain:
             self.c.n_in_place += 1
         if not self.c.n:
             self.c.encoded_nbytes = nbytes
-        elif sizes[self.c.n - 1] is not None:
-            self.c.encoded_nbytes = sizes[self.c.n - 1]
+        elif self.sizes[self.c.n - 1] is not None:
+            self.c.encoded_nbytes = self.sizes[self.c.n - 1]
+
+    def starting_with(self, Codec first not None):
+        """Return the same chain with another codec of the same sizes at its beginning."""
+        return Chain((first, *self.codecs[1:]), self.names, self.c.decoded_nbytes, self.sizes, self.bounds)
 
     def __dealloc__(self):
         free(self.c.stages)

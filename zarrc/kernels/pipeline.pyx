@@ -280,11 +280,34 @@ cdef class Pipeline:
         Pipeline
             Its dtype is packed and holds the fields in the order of their names.
         """
-        cdef Pipeline found = Pipeline.__new__(Pipeline)
+        cdef Pipeline found = self.copy()
         cdef int i
         cdef size_t offset = 0
+        found.dtype = np.dtype([(name, self.dtype.fields[name][0]) for name in names])
+        found.parts = <Part*> PyMem_Malloc(max(1, len(names)) * sizeof(Part))
+        if found.parts == NULL:
+            raise MemoryError
+        for i, name in enumerate(names):
+            field = self.dtype.fields[name]
+            found.parts[i] = Part(field[1], offset, field[0].itemsize)
+            offset += field[0].itemsize
+        found.n_parts = len(names)
+        return found
+
+    def with_chain(self, Chain chain not None):
+        """Return a pipeline for the same chunks whose codecs are those of `chain`."""
+        cdef Pipeline found = self.copy()
+        if chain.c.decoded_nbytes != self.t.geometry.nbytes:
+            raise ValueError(f"the codecs are for chunks of {chain.c.decoded_nbytes} bytes")
+        found.chain = chain
+        found.t.stages = &chain.c
+        return found
+
+    cdef Pipeline copy(self):
+        cdef Pipeline found = Pipeline.__new__(Pipeline)
         found.t = self.t
         found.name = self.name
+        found.dtype = self.dtype
         found.chunk_shape = self.chunk_shape
         found.chain = self.chain
         found.fill = self.fill
@@ -298,15 +321,6 @@ cdef class Pipeline:
         found.indexes = self.indexes
         found.cache = self.cache
         found.token_of = self.token_of
-        found.dtype = np.dtype([(name, self.dtype.fields[name][0]) for name in names])
-        found.parts = <Part*> PyMem_Malloc(max(1, len(names)) * sizeof(Part))
-        if found.parts == NULL:
-            raise MemoryError
-        for i, name in enumerate(names):
-            field = self.dtype.fields[name]
-            found.parts[i] = Part(field[1], offset, field[0].itemsize)
-            offset += field[0].itemsize
-        found.n_parts = len(names)
         return found
 
     def use_files(self, str directory, separator, bint fsync, uint64_t identity):

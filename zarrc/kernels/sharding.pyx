@@ -424,6 +424,8 @@ cdef class ShardStage(Codec):
     cdef readonly ShardLayout layout
     cdef readonly Chain chain
     cdef readonly bytes fill
+    cdef tuple chunk_shape
+    cdef tuple order
 
     def __cinit__(self, ShardLayout layout, Chain chain, tuple chunk_shape, tuple order, bytes fill):
         cdef ShardParams* p = &self.params
@@ -432,6 +434,8 @@ cdef class ShardStage(Codec):
         self.layout = layout
         self.chain = chain
         self.fill = fill
+        self.chunk_shape = chunk_shape
+        self.order = order
         p.layout = &layout.c
         p.stages = &chain.c
         p.fill = self.fill
@@ -449,3 +453,12 @@ cdef class ShardStage(Codec):
         self.stage.encode = encode_shard
         self.stage.decode = decode_shard
         self.stage.params = p
+
+    def with_chain(self, Chain chain not None):
+        """Return the same step with other codecs for inner chunks of the same size."""
+        cdef ShardStage found = ShardStage.__new__(
+            ShardStage, self.layout, chain, self.chunk_shape, self.order, self.fill
+        )
+        if chain.c.decoded_nbytes != self.params.chunk_nbytes:
+            raise ValueError(f"the codecs are for chunks of {chain.c.decoded_nbytes} bytes")
+        return found

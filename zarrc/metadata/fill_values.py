@@ -13,7 +13,7 @@ M, m    integer, "NaT"                                the same
 S, V    base64                                        base64, or a list of bytes
 U       string                                        string
 fields  base64 of the bytes                           the same, or an object of fields
-O       any JSON value                                string; base64 or list for bytes
+O       any JSON value; base64 for bytes              string; base64 or list for bytes
 any     null
 ======  ============================================  ==================================
 
@@ -72,6 +72,14 @@ def decode_v2(value: Any, dtype: np.dtype) -> Any:
     return _decode(_V2_DECODERS, value, dtype)
 
 
+def decode_v2_bytes(value: Any) -> Any:
+    """Return the fill value of a format 2 array of bytes of any length: base64, where it is some."""
+    try:
+        return _bytes(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def decode_v3(value: Any, dtype: np.dtype, data_type: str | dict) -> Any:
     """Return the fill value of a format 3 document.
 
@@ -100,6 +108,8 @@ def decode_v3(value: Any, dtype: np.dtype, data_type: str | dict) -> Any:
 
 def encode_v2(fill_value: Any, dtype: np.dtype) -> Any:
     """Return a fill value as format 2 spells it; the bits of a NaN are lost."""
+    if isinstance(fill_value, bytes) and dtype.kind == "O":
+        return _base64(fill_value)
     if fill_value is None or dtype.kind == "O":
         return fill_value
     if dtype.kind == "f":
@@ -357,8 +367,10 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
     >>> normalize_fill_value(7, np.dtype("u1")).dtype
     dtype('uint8')
     """
-    if value is None or dtype.kind == "O":
-        return value
+    if value is None:
+        return None
+    if dtype.kind == "O":
+        return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, (int, np.integer)) and value == 0 and dtype.kind not in "biufcMm":
         return np.zeros((), dtype)[()]
     try:
@@ -368,6 +380,26 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
     if scalar.shape != ():
         raise ValueError(f"fill_value {shorten(value)} is not valid for dtype {dtype}: it is not a scalar")
     return scalar[()]
+
+
+def normalize_text(value: Any, data_type: str) -> str | bytes:
+    """Return the fill value that a user gives for format 3's ``string`` or ``variable_length_bytes``.
+
+    None and 0 are the empty one.
+
+    Raises
+    ------
+    ValueError
+        It is of another type.
+    """
+    kind: type = str if data_type == "string" else bytes
+    if value is None or (isinstance(value, (int, float, np.generic)) and not value):
+        return kind()
+    if isinstance(value, kind):
+        return kind(value)
+    if not value and isinstance(value, (str, bytes)):
+        return kind()
+    raise ValueError(f"fill_value {shorten(value)} is not valid for data type {data_type!r}")
 
 
 def _plain(value: Any, dtype: np.dtype) -> Any:

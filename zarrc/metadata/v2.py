@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
@@ -22,6 +24,7 @@ SHUFFLE_NAMES = {number: name for name, number in SHUFFLES.items()}
 SAME_NAMES = ("blosc", "zstd", "gzip")
 # format 3's names of codecs that format 2 knows under the same id
 FORMAT3_NAMES = ("crc32c", "vlen-utf8", "vlen-bytes")
+NAMES = SAME_NAMES + FORMAT3_NAMES
 PREFIX = "numcodecs."
 
 _contents = Contents()  # what was decoded before
@@ -58,13 +61,14 @@ def _decode_array(document: bytes | str | Mapping, attributes: dict) -> ArrayMet
     fields = {key: require(content, key, ".zarray") for key in ARRAY_KEYS}
     shape = sizes(fields["shape"], "shape")
     dtype = dtypes.decode_v2(fields["dtype"])
+    codecs = decode_chain(fields["order"], fields["filters"], fields["compressor"], len(shape))
     return ArrayMetadata(
         zarr_format=2,
         shape=shape,
         dtype=dtype,
         chunk_shape=_decode_chunks(fields["chunks"], shape),
-        fill_value=fill_values.decode_v2(fields["fill_value"], dtype),
-        codecs=decode_chain(fields["order"], fields["filters"], fields["compressor"], len(shape)),
+        fill_value=_decode_fill_value(fields["fill_value"], dtype, codecs),
+        codecs=codecs,
         chunk_key_encoding=_decode_separator(content.get("dimension_separator")),
         attributes=attributes,
         extra={key: value for key, value in content.items() if key not in ARRAY_KEYS},
@@ -86,7 +90,7 @@ def encode_array(meta: ArrayMetadata) -> bytes:
         "chunks": list(meta.chunk_shape),
         "dtype": dtypes.encode_v2(meta.dtype),
         "compressor": compressor,
-        "fill_value": fill_values.encode_v2(meta.fill_value, meta.dtype),
+        "fill_value": _encode_fill_value(meta),
         "order": meta.order,
         "filters": filters,
     }
@@ -144,6 +148,23 @@ def _check_format(content: dict, what: str) -> None:
         raise MetadataError(f"zarr_format of {what} must be 2, not {shorten(zarr_format)}")
 
 
+def _decode_fill_value(value: Any, dtype: np.dtype, codecs: tuple[CodecSpec, ...]) -> Any:
+    if dtype.kind == "O" and _holds_bytes(codecs):
+        return fill_values.decode_v2_bytes(value)
+    return fill_values.decode_v2(value, dtype)
+
+
+def _encode_fill_value(meta: ArrayMetadata) -> Any:
+    if isinstance(meta.fill_value, bytes) and meta.dtype.kind == "O" and not _holds_bytes(meta.codecs):
+        raise MetadataError(f"fill value {shorten(meta.fill_value)} has no JSON form")
+    return fill_values.encode_v2(meta.fill_value, meta.dtype)
+
+
+def _holds_bytes(codecs: tuple[CodecSpec, ...]) -> bool:
+    """Whether the elements of an array of objects are bytes of any length."""
+    return any(spec.name.removeprefix(PREFIX) == "vlen-bytes" for spec in codecs)
+
+
 def _decode_chunks(value: object, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the chunk shape. Older writers gave axes of length 0 chunks of 0, which hold nothing."""
     chunks = sizes(value, "chunks")
@@ -180,7 +201,7 @@ def decode_chain(order: object, filters: object, compressor: object, ndim: int) 
     if filters is not None and not isinstance(filters, (list, tuple)):
         raise MetadataError(f"filters must be a list of codecs or null, not {shorten(filters)}")
     chain = [CodecSpec("transpose", {"order": list(range(ndim))[::-1]})] if order == "F" else []
-    chain += [decode_codec(item, "filters") for item in filters or ()]
+    chain += [decode_filter(item) for item in filters or ()]
     chain.append(CodecSpec("bytes"))  # as in memory: filters may have changed the byte order
     if compressor is not None:
         chain.append(decode_codec(compressor, "compressor"))
@@ -221,13 +242,24 @@ def decode_codec(config: object, where: str = "codec") -> CodecSpec:
     `blosc`, `zstd` and `gzip` are format 3's own; every other is
     ``numcodecs.<id>`` with its configuration as it is.
     """
+    name, content = _id_and_configuration(config, where)
+    if name == "blosc" and "shuffle" in content:
+        content["shuffle"] = _shuffle_name(content["shuffle"])
+    return CodecSpec(name if name in SAME_NAMES else PREFIX + name, content)
+
+
+def decode_filter(config: object) -> CodecSpec:
+    """Return a format 2 filter as format 3 spells it: always ``numcodecs.<id>``, as such may stand anywhere."""
+    name, content = _id_and_configuration(config, "filters")
+    return CodecSpec(PREFIX + name, content)
+
+
+def _id_and_configuration(config: object, where: str) -> tuple[str, dict]:
     content = mapping(config, where)
     name = content.pop("id", None)
     if not isinstance(name, str):
         raise MetadataError(f"a codec of {where} lacks its 'id': {shorten(config)}")
-    if name == "blosc" and "shuffle" in content:
-        content["shuffle"] = _shuffle_name(content["shuffle"])
-    return CodecSpec(name if name in SAME_NAMES else PREFIX + name, content)
+    return name, content
 
 
 def encode_codec(spec: CodecSpec) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""Arrays of Python objects: a pipeline of cells, and objects at its ends.
+
+What travels is described in `kernels.objects`. A transfer has a codec object of its own, the owner of
+all that its cells point to: values become cells before a write begins, and cells become
+objects after a read has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .codecs.chain import ChunkChain
+from .config import config
+from .kernels.chain import Chain
+from .kernels.pipeline import Pipeline
+from .kernels.projection import Plan
+from .kernels.sharding import ShardStage
+
+CELL = np.dtype(np.intp)
+FILL_CELL = bytes(CELL.itemsize)
+
+
+class ObjectPipeline:
+    """Moves the chunks of an array of objects, as `Pipeline` does those of others.
+
+    Parameters
+    ----------
+    cells : Pipeline
+        Of the array's cells; the first of its codecs, in a shard of the inner ones, makes bytes of cells.
+    order : tuple of int
+        Axes of a chunk in the order in which its decoded bytes hold them.
+    dtype : numpy.dtype
+        object, or one with fields that are objects.
+    fill_value : object
+    """
+
+    def __init__(self, cells: Pipeline, order: tuple[int, ...], dtype: np.dtype, fill_value: Any) -> None:
+        self._cells = cells
+        self._order = order
+        self._fill_value = fill_value
+        self.dtype = dtype
+
+    @property
+    def name(self) -> str:
+        """What errors call the array."""
+        return self._cells.name
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Shape of a chunk."""
+        return self._cells.chunk_shape
+
+    @property
+    def chunks_per_key(self) -> tuple[int, ...] | None:
+        """How many chunks a key holds along each axis; None where it is one."""
+        return self._cells.chunks_per_key
+
+    def _begin(self) -> tuple[Any, Pipeline]:
+        """Return the codec object of a transfer, and the pipeline that it is in."""
+        codec, chain = _fresh(self._cells.chain, self._order, self._fill_value)
+        return codec, self._cells.with_chain(chain)
+
+    def read(
+        self,
+        plan: Plan,
+        out: np.ndarray | None = None,
+        threads: int = 1,
+        fortran: bool = False,
+        contexts: Any = None,
+    ) -> Any:
+        """Return what a plan wants: see `Pipeline.read`."""
+        codec, pipeline = self._begin()
+        cells = np.empty(plan.shape, CELL, order="F" if fortran else "C")
+        pipeline.read(plan, cells, threads, contexts=contexts)
+        found = codec.objects(cells)
+        if out is not None:
+            out[...] = found
+            return out
+        return found[()] if plan.is_scalar else found
+
+    def write(self, plan: Plan, values: np.ndarray, threads: int = 1) -> None:
+        """Store values where a plan says: see `Pipeline.write`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The codec cannot encode a value; nothing is written.
+        """
+        codec, pipeline = self._begin()
+        cells = np.broadcast_to(self._as_cells(codec, _without_repeats(values)), values.shape)
+        pipeline.write(plan, cells if plan.takes(cells) else np.ascontiguousarray(cells), threads)
+
+    def _as_cells(self, codec: Any, values: np.ndarray) -> np.ndarray:
+        try:
+            return codec.cells(values)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"array {self.name!r}: {error}") from error
+
+    def of_fields(self, names: list[str]) -> Any:
+        raise ValueError(
+            f"array {self.name!r}: fields of {self.dtype} cannot be written alone: assign whole records"
+        )
+
+
+def _fresh(chain: Chain, order: tuple[int, ...], fill_value: Any) -> tuple[Any, Chain]:
+    """Return a new codec of objects, and the chain with it in its place, perhaps in shards inside of shards."""
+    first: Any = chain.codecs[0]
+    if isinstance(first, ShardStage):
+        codec, inner = _fresh(first.chain, order, fill_value)
+        return codec, chain.starting_with(first.with_chain(inner))
+    codec = first.fresh(fill_value, order)
+    return codec, chain.starting_with(codec)
+
+
+def with_limit(chain: ChunkChain) -> ChunkChain:
+    """Return a chain whose chunks may not decode to more than the settings allow: no metadata say what they hold."""
+    most = config.get("codecs.max_decoded_nbytes")
+    if most is None:
+        return chain
+    return replace(chain, bounds=(chain.bounds[0], *(min(bound, most) for bound in chain.bounds[1:])))
+
+
+def _without_repeats(values: np.ndarray) -> np.ndarray:
+    """Return an array that broadcasts to `values`, in which nothing is there twice."""
+    once = (slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
+    return values[(*once, Ellipsis)]  # an array in any case
+
+
+# ------------------------------------------------------------------- values of users
+
+
+def as_objects(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what a user assigns as an array of objects that can be broadcast to a shape.
+
+    Where a single element is assigned, the value is that element, whatever it is. Otherwise
+    arrays are arrays, and lists are what NumPy makes of them when it assigns them to an array
+    of objects: as deep as the shape, so that their elements may be lists and arrays.
+    """
+    if shape == () and not (isinstance(value, np.ndarray) and value.ndim == 0):
+        found = np.empty((), dtype)
+        found[()] = value
+        return found
+    if isinstance(value, np.ndarray):
+        return np.asarray(value).astype(dtype, copy=False)
+    if hasattr(value, "__array__") or not isinstance(value, list | tuple):
+        found = np.asarray(value) if hasattr(value, "__array__") else _single(value)
+        return found.astype(dtype, copy=False)
+    found = np.empty(shape, dtype)
+    found[...] = value
+    return found
+
+
+def as_array(data: Any, dtype: np.dtype, ndim: int) -> np.ndarray:
+    """Return data that have no shape as an array of a dtype; of objects on one axis, each item of `data` is one."""
+    if dtype.hasobject and ndim == 1:
+        return as_objects(data, dtype, (len(data),))
+    return np.asarray(data, dtype=dtype)
+
+
+def _single(value: Any) -> np.ndarray:
+    found = np.empty((), object)
+    found[()] = value
+    return found
