@@ -4,7 +4,7 @@
 #   tools/services.sh                 everything
 #   tools/services.sh zarr2 zarr3     only these rows
 #
-# PYTHON   the interpreter that makes the peers' environments (default: python3)
+# PYTHON   the interpreter that makes the environments of peers that name none (default: python3)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
@@ -31,15 +31,22 @@ get_debian() { # NAME PACKAGES...
 
 get_on-demand() { get_debian "$@"; }
 
-get_peer() { # NAME REQUIREMENTS...
-    local name="$1" home=".peers/$1"
+get_peer() { # NAME [PYTHON] REQUIREMENTS...
+    local name="$1" home=".peers/$1" wanted="${*:2}" python="$PYTHON"
     shift
-    [ "$(cat "$home/installed.txt" 2>/dev/null)" = "$*" ] && return
-    echo "== $name: $*"
+    [ "$(cat "$home/installed.txt" 2>/dev/null)" = "$wanted" ] && return
+    echo "== $name: $wanted"
+    if [[ "$1" == python3.* ]]; then
+        if ! python="$(tools/find_python.sh "${1#python}")"; then
+            echo "$name: no ${1^} on the PATH or among pyenv's; its tests are skipped"
+            return
+        fi
+        shift
+    fi
     rm -rf "$home" &&
-        "$PYTHON" -m venv "$home" &&
+        "$python" -m venv "$home" &&
         "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$@" &&
-        echo "$*" >"$home/installed.txt"
+        echo "$wanted" >"$home/installed.txt"
 }
 
 get_npm() { # NAME PACKAGES...

@@ -20,18 +20,6 @@ environment() {
     "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 
-# Print the path of an interpreter of version $1, be it on the PATH or one of pyenv's.
-find_python() {
-    local candidate
-    for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/python; do
-        if "$candidate" -c 'pass' 2>/dev/null; then
-            command -v "$candidate"
-            return
-        fi
-    done
-    return 1
-}
-
 step_examples() {
     environment examples "$PYTHON" '.[test]' &&
         ZARRC_HYPOTHESIS=thorough .venvs/examples/bin/pytest -q
@@ -75,7 +63,7 @@ step_sanitizers() { # out-of-bounds accesses, undefined behaviour
 
 step_python() { # VERSION
     local python
-    if ! python="$(find_python "$1")"; then
+    if ! python="$(tools/find_python.sh "$1")"; then
         echo "no Python $1 on the PATH or among pyenv's"
         return 77
     fi

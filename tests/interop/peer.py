@@ -1,63 +1,66 @@
-"""Write or read the cases with one library; run by that library's own Python.
+"""One library at work for the tests, run by that library's own Python.
 
-    python peer.py zarr2|zarr3|tensorstore write|read FOLDER
+    python peer.py LIBRARY
 
-Every array is a folder of its case's name in FOLDER, the hierarchy is the folder ``hierarchy-2`` or
-``hierarchy-3``. What became of each is printed as JSON: name to ``""``, or to what went wrong.
+Reads jobs from standard input and answers each on standard output, one JSON object per line: ``{"say": ""}``, or
+what went wrong. A job is ``{"do": "write", "zarr_format": 3, "levels": {...}, "path": ...}`` for an array
+(``cases.py``) or ``{"do": "write_groups", "zarr_format": 3, "path": ...}`` for a hierarchy (``hierarchies.py``).
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import math
+import os
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import CASES, HIERARCHY, Case, expected, same, values, written
+from cases import Case, compare, same, values, written
+from hierarchies import CHUNKS, NODES, VALUES, names_in
 
 
 class Peer:
     """One library. ``create`` gives something that ``write`` can write to, ``read`` the whole array."""
 
-    formats: tuple[int, ...] = ()
-    has_groups = True
-
-    def create(self, case: Case, path: Path) -> Any:
+    def create(self, case: Case, path: str) -> Any:
         raise NotImplementedError
 
     def write(self, array: Any, selection: Any, value: np.ndarray) -> None:
         array[selection] = value
 
-    def read(self, case: Case, path: Path) -> np.ndarray:
+    def read(self, case: Case, path: str) -> Any:
         raise NotImplementedError
 
-    def group(self, path: Path, zarr_format: int, mode: str) -> Any:
+    def create_in(self, group: Any, path: str) -> Any:
+        return group.create_array(path, shape=VALUES.shape, chunks=CHUNKS, dtype=VALUES.dtype)
+
+    def open_group(self, path: str, zarr_format: int, mode: str) -> Any:
         raise NotImplementedError
 
-    def create_in(self, group: Any, path: str, value: np.ndarray) -> Any:
-        return group.create_array(path, shape=value.shape, chunks=value.shape, dtype=value.dtype)
+    def open_consolidated(self, path: str, zarr_format: int) -> Any:
+        raise NotImplementedError
+
+    def consolidate(self, path: str) -> None:
+        raise NotImplementedError
 
 
-def numcodecs_of(case: Case) -> tuple[Any, Any]:
+def numcodecs_of(case: Case) -> tuple[Any, list[Any]]:
     """Return compressor and filters of a format 2 case as numcodecs' objects."""
     import numcodecs
 
     def codec(configuration: Any) -> Any:
         return configuration and numcodecs.get_codec(dict(configuration))
 
-    filters = case.codecs["filters"]
-    return codec(case.codecs["compressor"]), filters and [codec(f) for f in filters]
+    return codec(case.codecs["compressor"]), [codec(f) for f in case.codecs["filters"] or ()]
 
 
 class Zarr2(Peer):
-    formats = (2,)
+    """zarr-python 2."""
 
-    def create(self, case: Case, path: Path) -> Any:
+    def create(self, case: Case, path: str) -> Any:
         import zarr
 
         compressor, filters = numcodecs_of(case)
@@ -66,82 +69,114 @@ class Zarr2(Peer):
             chunks=case.chunks,
             dtype=case.dtype,
             compressor=compressor,
-            filters=filters,
-            order=case.order,
+            object_codec=filters.pop(0) if case.is_object else None,
+            filters=filters or None,
+            order=case["order"],
             fill_value=case.fill_value,
             dimension_separator=case.separator,
             store=zarr.DirectoryStore(path, dimension_separator=case.separator),
         )
 
-    def read(self, case: Case, path: Path) -> np.ndarray:
+    def read(self, case: Case, path: str) -> Any:
         import zarr
 
-        return zarr.open_array(str(path), mode="r")[...]
+        return zarr.open_array(path, mode="r")[...]
 
-    def group(self, path: Path, zarr_format: int, mode: str) -> Any:
+    def create_in(self, group: Any, path: str) -> Any:
+        return group.create(path, shape=VALUES.shape, chunks=CHUNKS, dtype=VALUES.dtype)
+
+    def open_group(self, path: str, zarr_format: int, mode: str) -> Any:
         import zarr
 
-        return zarr.open_group(str(path), mode=mode)
+        return zarr.open_group(path, mode=mode)
 
-    def create_in(self, group: Any, path: str, value: np.ndarray) -> Any:
-        return group.create(path, shape=value.shape, chunks=value.shape, dtype=value.dtype)
+    def open_consolidated(self, path: str, zarr_format: int) -> Any:
+        import zarr
+
+        return zarr.open_consolidated(path, mode="r")
+
+    def consolidate(self, path: str) -> None:
+        import zarr
+
+        zarr.consolidate_metadata(path)
 
 
 class Zarr3(Peer):
-    formats = (2, 3)
+    """zarr-python 3, of any minor version."""
 
-    def create(self, case: Case, path: Path) -> Any:
+    def create(self, case: Case, path: str) -> Any:
         import zarr
 
         return zarr.create_array(
-            str(path),
+            path,
             shape=case.shape,
             chunks=case.chunks,
-            dtype=np.dtype(case.dtype),
+            dtype=self._dtype(case),
             fill_value=case.fill_value,
             zarr_format=case.zarr_format,
-            chunk_key_encoding={
-                "name": case.key_encoding if case.zarr_format == 3 else "v2",
-                "separator": case.separator,
-            },
+            chunk_key_encoding={"name": case.key_encoding, "separator": case.separator},
             **(self._format2(case) if case.zarr_format == 2 else self._format3(case)),
         )
 
+    def _dtype(self, case: Case) -> Any:
+        from zarr.dtype import VariableLengthBytes, VariableLengthUTF8
+
+        return {"string": VariableLengthUTF8(), "bytes": VariableLengthBytes()}.get(case["dtype"], case.dtype)
+
     def _format2(self, case: Case) -> dict[str, Any]:
         compressor, filters = numcodecs_of(case)
-        return {"compressors": compressor, "filters": filters, "order": case.order}
+        return {"compressors": compressor, "filters": filters or None, "order": case["order"]}
 
     def _format3(self, case: Case) -> dict[str, Any]:
-        at = [codec["name"] for codec in case.codecs].index("bytes")
+        is_serializer = [codec["name"] not in ("transpose", "numcodecs.delta") for codec in case.codecs]
+        at = is_serializer.index(True)
         filters, serializer, compressors = case.codecs[:at], case.codecs[at], case.codecs[at + 1 :]
         return {"filters": filters or None, "serializer": serializer, "compressors": compressors or None}
 
-    def read(self, case: Case, path: Path) -> np.ndarray:
+    def read(self, case: Case, path: str) -> Any:
         import zarr
 
-        return zarr.open_array(str(path), mode="r")[...]
+        return zarr.open_array(path, mode="r", zarr_format=case.zarr_format)[...]
 
-    def group(self, path: Path, zarr_format: int, mode: str) -> Any:
+    def open_group(self, path: str, zarr_format: int, mode: str) -> Any:
         import zarr
 
-        return zarr.open_group(str(path), mode=mode, zarr_format=zarr_format)
+        return zarr.open_group(path, mode=mode, zarr_format=zarr_format, use_consolidated=False)
+
+    def open_consolidated(self, path: str, zarr_format: int) -> Any:
+        import zarr
+
+        return zarr.open_consolidated(path, mode="r", zarr_format=zarr_format)
+
+    def consolidate(self, path: str) -> None:
+        import zarr
+
+        zarr.consolidate_metadata(path)
+
+
+class Zarrs(Zarr3):
+    """zarrs, as the codec pipeline of zarr-python; what it leaves to zarr-python's own counts as refused."""
+
+    def __init__(self) -> None:
+        import zarr
+
+        zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True})
 
 
 class TensorStore(Peer):
-    formats = (2, 3)
-    has_groups = False
+    """TensorStore's drivers zarr and zarr3."""
 
-    def create(self, case: Case, path: Path) -> Any:
+    def create(self, case: Case, path: str) -> Any:
         metadata = self._format2(case) if case.zarr_format == 2 else self._format3(case)
         return self._open(case, path, metadata={"shape": list(case.shape), **metadata}, create=True)
 
     def write(self, array: Any, selection: Any, value: np.ndarray) -> None:
         array[selection].write(value).result()
 
-    def read(self, case: Case, path: Path) -> np.ndarray:
+    def read(self, case: Case, path: str) -> Any:
         return np.asarray(self._open(case, path).read().result())
 
-    def _open(self, case: Case, path: Path, metadata: Any = None, create: bool = False) -> Any:
+    def _open(self, case: Case, path: str, metadata: Any = None, create: bool = False) -> Any:
         import tensorstore
 
         spec = {
@@ -155,9 +190,9 @@ class TensorStore(Peer):
     def _format2(self, case: Case) -> dict[str, Any]:
         return {
             "chunks": list(case.chunks),
-            "dtype": self._dtype2(np.dtype(case.dtype)),
-            "order": case.order,
-            "fill_value": self._fill(case),
+            "dtype": case.dtype.str if case.dtype.names is None else case.dtype.descr,
+            "order": case["order"],
+            "fill_value": None if case.fill_value is None else self._fill(case.fill_value, case.dtype),
             "dimension_separator": case.separator,
             **case.codecs,
         }
@@ -167,99 +202,98 @@ class TensorStore(Peer):
         return {
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(case.chunks)}},
             "chunk_key_encoding": encoding,
-            "data_type": np.dtype(case.dtype).name,
-            "fill_value": self._fill(case),
+            "data_type": case.data_type,
+            "fill_value": self._fill(case.fill_value, case.dtype, exact=True),
             "codecs": case.codecs,
         }
 
-    def _dtype2(self, dtype: np.dtype) -> Any:
-        return dtype.str if dtype.names is None else dtype.descr
-
-    def _fill(self, case: Case) -> Any:
-        value = case.fill_value
-        if value is None:
-            return None
-        dtype = np.dtype(case.dtype)
+    def _fill(self, value: Any, dtype: np.dtype, exact: bool = False) -> Any:
         if dtype.kind in "SV":
             return base64.b64encode(np.array(value, dtype).tobytes()).decode()
         if dtype.kind == "c":
-            return [self._number(np.real(value)), self._number(np.imag(value))]
+            parts = np.array(value, dtype.newbyteorder("=")).reshape(1).view(f"f{dtype.itemsize // 2}")
+            return [self._number(part, exact) for part in parts]
         if dtype.kind == "f":
-            return self._number(value)
+            return self._number(value, exact)
         return int(np.array(value).astype("i8")) if dtype.kind in "mM" else np.array(value, dtype).item()
 
-    def _number(self, value: Any) -> Any:
-        value = float(value)
+    def _number(self, value: Any, exact: bool) -> Any:
         if math.isnan(value):
-            return "NaN"
+            native = np.asarray(value).astype(value.dtype.newbyteorder(">"))
+            is_usual = native.tobytes() == np.array(np.nan, native.dtype).tobytes()
+            return "0x" + native.tobytes().hex() if exact and not is_usual else "NaN"
+        value = float(value)
         return value if math.isfinite(value) else "-Infinity"[value > 0 :]
 
 
-PEERS = {"zarr2": Zarr2, "zarr3": Zarr3, "tensorstore": TensorStore}
+LIBRARIES = {"zarr2": Zarr2, "zarr3": Zarr3, "zarr34": Zarr3, "zarrs": Zarrs, "tensorstore": TensorStore}
 
 
-def write_array(peer: Peer, case: Case, path: Path) -> str:
-    array = peer.create(case, path)
-    selection = written(case)
-    if 0 not in case.shape:
-        peer.write(array, selection if case.shape else ..., values(case)[selection])
-    # without a fill value a peer may show whatever is in memory
-    return "" if case.partial and case.fill_value is None else read_array(peer, case, path)
+def write(peer: Peer, job: dict[str, Any]) -> str:
+    case = Case(job["zarr_format"], job["levels"])
+    array = peer.create(case, job["path"])
+    data = values(case)
+    for selection in written(case):
+        peer.write(array, selection if case.shape else ..., data[selection])
+    return read(peer, job)
 
 
-def read_array(peer: Peer, case: Case, path: Path) -> str:
-    return same(peer.read(case, path), expected(case))
+def read(peer: Peer, job: dict[str, Any]) -> str:
+    case = Case(job["zarr_format"], job["levels"])
+    return compare(peer.read(case, job["path"]), case)
 
 
-def write_groups(peer: Peer, zarr_format: int, path: Path) -> str:
-    root = peer.group(path, zarr_format, "w")
-    for node in HIERARCHY:
+def write_groups(peer: Peer, job: dict[str, Any]) -> str:
+    root = peer.open_group(job["path"], job["zarr_format"], "w")
+    for node in NODES:
         if node.is_array:
-            made = peer.create_in(root, node.path, np.arange(6, dtype="i4"))
-            made[...] = np.arange(6, dtype="i4")
+            made = peer.create_in(root, node.path)
+            made[...] = VALUES
         else:
             made = root.create_group(node.path) if node.path else root
         made.attrs.update(node.attributes)
+    if job["consolidated"]:
+        peer.consolidate(job["path"])
     return ""
 
 
-def read_groups(peer: Peer, zarr_format: int, path: Path) -> str:
-    root = peer.group(path, zarr_format, "r")
-    for node in HIERARCHY:
+def read_groups(peer: Peer, job: dict[str, Any]) -> str:
+    if job["consolidated"]:
+        root = peer.open_consolidated(job["path"], job["zarr_format"])
+    else:
+        root = peer.open_group(job["path"], job["zarr_format"], "r")
+    for node in NODES:
         found = root[node.path] if node.path else root
         if dict(found.attrs) != node.attributes:
             return f"attributes of {node.path!r}: {dict(found.attrs)}"
-        if node.is_array and same(found[...], np.arange(6, dtype="i4")):
+        if not node.is_array and sorted(found) != names_in(node.path):
+            return f"members of {node.path!r}: {sorted(found)}"
+        if node.is_array and same(found[...], VALUES):
             return f"values of {node.path!r}: {found[...]}"
     return ""
 
 
-def attempt(function: Any, *arguments: Any) -> str:
-    """Return what `function` says, or its exception as text."""
+JOBS = {"write": write, "read": read, "write_groups": write_groups, "read_groups": read_groups}
+
+
+def attempt(peer: Peer, job: dict[str, Any]) -> str:
+    """Return what came of a job, an exception as text."""
     try:
-        return function(*arguments)
+        return JOBS[job["do"]](peer, job)
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        return f"{type(error).__name__}: {error}{cause}"
 
 
-def main(library: str, direction: str, folder: Path) -> dict[str, str]:
-    """Write or read everything that `library` can be asked for."""
-    peer = PEERS[library]()
-    on_array, on_groups = (write_array, write_groups) if direction == "write" else (read_array, read_groups)
-    report = {
-        case.name: attempt(on_array, peer, case, folder / case.name)
-        for case in CASES
-        if case.zarr_format in peer.formats
-    }
-    if peer.has_groups:
-        for zarr_format in peer.formats:
-            name = f"hierarchy-{zarr_format}"
-            report[name] = attempt(on_groups, peer, zarr_format, folder / name)
-    return report
+def main(library: str) -> None:
+    # what libraries print goes to the standard error stream
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")
+    peer = LIBRARIES[library]()
+    for line in sys.stdin:
+        print(json.dumps({"say": attempt(peer, json.loads(line))}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    with contextlib.redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")
-        report = main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
-    print(json.dumps(report))
+    main(sys.argv[1])
