@@ -69,7 +69,7 @@ FACTORS_2 = {
     "fill": (*FILLS, "null"),
     "extent": EXTENTS,
 }
-ALL_LAYOUTS = (
+LAYOUTS = (
     "plain",
     "transpose",
     "transpose-twice",
@@ -84,7 +84,6 @@ ALL_LAYOUTS = (
     "shard-crc32c",
     "shard-zstd",
 )
-LAYOUTS = ALL_LAYOUTS[:3]
 FACTORS_3 = {
     "dtype": (*NUMBERS, *OTHERS, *OBJECTS),
     "bytes": ("little", "big"),
@@ -150,6 +149,7 @@ class Case:
 
     @property
     def inner_chunks(self) -> tuple[int, ...]:
+        """The innermost."""
         return GEOMETRIES[self["geometry"]][1]
 
     @property
@@ -428,7 +428,13 @@ def compressors_3(level: str, itemsize: int) -> list[dict[str, Any]]:
     if level.startswith("blosc"):
         cname, shuffle = ("lz4", "shuffle") if level == "blosc-blocksize" else level.split("-")[1:]
         blocksize = 256 if level == "blosc-blocksize" else 0
-        facts = {"cname": cname, "clevel": 5, "shuffle": shuffle, "typesize": itemsize, "blocksize": blocksize}
+        facts = {
+            "cname": cname,
+            "clevel": 5,
+            "shuffle": shuffle,
+            "typesize": itemsize,
+            "blocksize": blocksize,
+        }
         return [_codec("blosc", **facts)]
     each = {
         "none": [],
@@ -445,7 +451,7 @@ def serializer_3(case: Case) -> dict[str, Any]:
     """Return the codec from arrays to bytes of the innermost chunks."""
     if case.is_object:
         return _codec({"string": "vlen-utf8", "bytes": "vlen-bytes"}[case["dtype"]])
-    has_order = case.dtype.itemsize > 1 and case.dtype.kind not in "SV" or case["dtype"] == "structured"
+    has_order = (case.dtype.itemsize > 1 and case.dtype.kind not in "SV") or case["dtype"] == "structured"
     return _codec("bytes", endian=case["bytes"]) if has_order else _codec("bytes")
 
 

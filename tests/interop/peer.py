@@ -4,7 +4,8 @@
 
 Reads jobs from standard input and answers each on standard output, one JSON object per line: ``{"say": ""}``, or
 what went wrong. A job is ``{"do": "write", "zarr_format": 3, "levels": {...}, "path": ...}`` for an array
-(``cases.py``) or ``{"do": "write_groups", "zarr_format": 3, "path": ...}`` for a hierarchy (``hierarchies.py``).
+(``cases.py``) or ``{"do": "write_groups", "zarr_format": 3, "path": ..., "store": ..., "consolidated": ...}`` for
+a hierarchy (``hierarchies.py``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from cases import Case, compare, same, values, written
-from hierarchies import CHUNKS, NODES, VALUES, names_in
+from hierarchies import CHUNKS, NODES, VALUES, Node, names_in
 
 
 class Peer:
@@ -37,13 +38,23 @@ class Peer:
     def create_in(self, group: Any, path: str) -> Any:
         return group.create_array(path, shape=VALUES.shape, chunks=CHUNKS, dtype=VALUES.dtype)
 
-    def open_group(self, path: str, zarr_format: int, mode: str) -> Any:
+    def store(self, kind: str, path: str, mode: str) -> Any:
+        """Return what the library is to open: a path, or one of its stores."""
         raise NotImplementedError
 
-    def open_consolidated(self, path: str, zarr_format: int) -> Any:
+    def open_group(self, store: Any, zarr_format: int, mode: str) -> Any:
         raise NotImplementedError
 
-    def consolidate(self, path: str) -> None:
+    def open_consolidated(self, store: Any, zarr_format: int) -> Any:
+        raise NotImplementedError
+
+    def consolidate(self, store: Any) -> None:
+        import zarr
+
+        zarr.consolidate_metadata(store)
+
+    def hexdigest(self, path: str) -> str:
+        """Return the digest of an array's stored bytes, where the library has one."""
         raise NotImplementedError
 
 
@@ -85,20 +96,32 @@ class Zarr2(Peer):
     def create_in(self, group: Any, path: str) -> Any:
         return group.create(path, shape=VALUES.shape, chunks=CHUNKS, dtype=VALUES.dtype)
 
-    def open_group(self, path: str, zarr_format: int, mode: str) -> Any:
+    def store(self, kind: str, path: str, mode: str) -> Any:
         import zarr
 
-        return zarr.open_group(path, mode=mode)
+        if kind == "":
+            return path
+        options = {"ZipStore": {"mode": mode}, "DBMStore": {"flag": {"w": "n"}.get(mode, mode)}}
+        if kind == "DBMStore":
+            import dbm.dumb
 
-    def open_consolidated(self, path: str, zarr_format: int) -> Any:
+            options[kind]["open"] = dbm.dumb.open
+        return getattr(zarr, kind)(path, **options.get(kind, {}))
+
+    def open_group(self, store: Any, zarr_format: int, mode: str) -> Any:
         import zarr
 
-        return zarr.open_consolidated(path, mode="r")
+        return zarr.open_group(store, mode=mode)
 
-    def consolidate(self, path: str) -> None:
+    def open_consolidated(self, store: Any, zarr_format: int) -> Any:
         import zarr
 
-        zarr.consolidate_metadata(path)
+        return zarr.open_consolidated(store, mode="r")
+
+    def hexdigest(self, path: str) -> str:
+        import zarr
+
+        return zarr.open_array(path, mode="r").hexdigest()
 
 
 class Zarr3(Peer):
@@ -138,20 +161,20 @@ class Zarr3(Peer):
 
         return zarr.open_array(path, mode="r", zarr_format=case.zarr_format)[...]
 
-    def open_group(self, path: str, zarr_format: int, mode: str) -> Any:
+    def store(self, kind: str, path: str, mode: str) -> Any:
+        import zarr.storage
+
+        return path if kind == "" else getattr(zarr.storage, kind)(path, mode=mode)
+
+    def open_group(self, store: Any, zarr_format: int, mode: str) -> Any:
         import zarr
 
-        return zarr.open_group(path, mode=mode, zarr_format=zarr_format, use_consolidated=False)
+        return zarr.open_group(store, mode=mode, zarr_format=zarr_format, use_consolidated=False)
 
-    def open_consolidated(self, path: str, zarr_format: int) -> Any:
+    def open_consolidated(self, store: Any, zarr_format: int) -> Any:
         import zarr
 
-        return zarr.open_consolidated(path, mode="r", zarr_format=zarr_format)
-
-    def consolidate(self, path: str) -> None:
-        import zarr
-
-        zarr.consolidate_metadata(path)
+        return zarr.open_consolidated(store, mode="r", zarr_format=zarr_format)
 
 
 class Zarrs(Zarr3):
@@ -244,36 +267,60 @@ def read(peer: Peer, job: dict[str, Any]) -> str:
 
 
 def write_groups(peer: Peer, job: dict[str, Any]) -> str:
-    root = peer.open_group(job["path"], job["zarr_format"], "w")
+    store = peer.store(job["store"], job["path"], "w")
+    root = peer.open_group(store, job["zarr_format"], "w")
     for node in NODES:
         if node.is_array:
             made = peer.create_in(root, node.path)
             made[...] = VALUES
         else:
             made = root.create_group(node.path) if node.path else root
-        made.attrs.update(node.attributes)
+        if node.attributes:
+            made.attrs.update(node.attributes)
     if job["consolidated"]:
-        peer.consolidate(job["path"])
-    return ""
+        peer.consolidate(store)
+    return close(store)
 
 
 def read_groups(peer: Peer, job: dict[str, Any]) -> str:
+    store = peer.store(job["store"], job["path"], "r")
     if job["consolidated"]:
-        root = peer.open_consolidated(job["path"], job["zarr_format"])
+        root = peer.open_consolidated(store, job["zarr_format"])
     else:
-        root = peer.open_group(job["path"], job["zarr_format"], "r")
-    for node in NODES:
-        found = root[node.path] if node.path else root
-        if dict(found.attrs) != node.attributes:
-            return f"attributes of {node.path!r}: {dict(found.attrs)}"
-        if not node.is_array and sorted(found) != names_in(node.path):
-            return f"members of {node.path!r}: {sorted(found)}"
-        if node.is_array and same(found[...], VALUES):
-            return f"values of {node.path!r}: {found[...]}"
+        root = peer.open_group(store, job["zarr_format"], "r")
+    found = [difference(root[node.path] if node.path else root, node) for node in NODES]
+    return next(filter(None, found), "") or close(store)
+
+
+def difference(found: Any, node: Node) -> str:
+    """Return how a group or an array differs from what it is to be."""
+    if dict(found.attrs) != node.attributes:
+        return f"attributes of {node.path!r}: {dict(found.attrs)}"
+    if not node.is_array and sorted(found) != names_in(node.path):
+        return f"members of {node.path!r}: {sorted(found)}"
+    if node.is_array and same(found[...], VALUES):
+        return f"values of {node.path!r}: {found[...]}"
     return ""
 
 
-JOBS = {"write": write, "read": read, "write_groups": write_groups, "read_groups": read_groups}
+def digest(peer: Peer, job: dict[str, Any]) -> str:
+    """Return the digest of an array's stored bytes; of no other job the answer is more than a complaint."""
+    return peer.hexdigest(job["path"])
+
+
+def close(store: Any) -> str:
+    if hasattr(store, "close"):
+        store.close()
+    return ""
+
+
+JOBS = {
+    "write": write,
+    "read": read,
+    "write_groups": write_groups,
+    "read_groups": read_groups,
+    "digest": digest,
+}
 
 
 def attempt(peer: Peer, job: dict[str, Any]) -> str:

@@ -29,10 +29,10 @@ class PeerProcess:
 
     def __init__(self, peer: str) -> None:
         self._command = [services.peer_python(peer), HERE / "peer.py", peer]
-        self._complaints = tempfile.TemporaryFile()
         self._start()
 
     def _start(self) -> None:
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         own = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, env=own
@@ -44,8 +44,9 @@ class PeerProcess:
     def close(self) -> str:
         """End the process, and return the last of what it complained about."""
         self._process.communicate()
-        self._complaints.seek(0)
-        return self._complaints.read().decode(errors="replace")[-2000:]
+        with self._complaints:
+            self._complaints.seek(0)
+            return self._complaints.read().decode(errors="replace")[-2000:]
 
     def ask(self, do: str, path: Path, **job: Any) -> str:
         """Return what came of a job: ``""``, or the peer's complaint. One that dies of a job is started again."""
