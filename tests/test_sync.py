@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
+import zarrc
 from zarrc.sync import ProcessSynchronizer, ThreadSynchronizer
 
 # adds 1 to the number in a file, many times, with a pause that invites others in between
@@ -252,3 +255,119 @@ class TestProcesses:
         for _ in range(2):
             with pytest.raises(NotADirectoryError), synchronizer["a"]:
                 pass
+
+
+class Noting:
+    """A synchronizer that notes which keys are locked, and how many at a time."""
+
+    def __init__(self):
+        self.keys, self.held, self.most = [], 0, 0
+
+    def __getitem__(self, key):
+        return self._lock(key)
+
+    @contextmanager
+    def _lock(self, key):
+        self.keys.append(key)
+        self.held += 1
+        self.most = max(self.most, self.held)
+        yield
+        self.held -= 1
+
+
+class TestChunksAreLocked:
+    """Whoever writes chunks of an array with a synchronizer holds their locks, in one order."""
+
+    @pytest.fixture
+    def noting(self):
+        return Noting()
+
+    @pytest.mark.parametrize(
+        ("change", "keys"),
+        [
+            (lambda z: z.__setitem__((slice(2, 5), 3), 1), ["a/0.1", "a/1.1"]),
+            (lambda z: z.__setitem__((-1, -1), 1), ["a/2.2"]),
+            (lambda z: z.set_basic_selection(slice(0, 3), 1, fields="x"), ["a/0.0", "a/0.1", "a/0.2"]),
+            (lambda z: z.vindex.__setitem__(([8, 0, 8], [0, 5, 1]), 1), ["a/0.2", "a/2.0"]),
+            (lambda z: z.oindex.__setitem__(([8, 0], slice(2, 5)), 1), ["a/0.1", "a/0.2", "a/2.1", "a/2.2"]),
+            (
+                lambda z: z.set_mask_selection(np.eye(9, 6, k=-1, dtype=bool), 1),
+                ["a/0.0", "a/0.1", "a/1.1", "a/1.2", "a/2.2"],
+            ),
+            (lambda z: z.blocks.__setitem__((1, 1), 1), ["a/1.1"]),
+            (lambda z: z.write_chunk((2, 0), 1), ["a/2.0"]),
+        ],
+    )
+    def test_keys(self, noting, change, keys):
+        z = zarrc.zeros((9, 6), chunks=(3, 2), dtype=[("x", "i4")], path="a", synchronizer=noting)
+        noting.keys.clear()
+        change(z)
+        assert noting.keys == keys
+        assert noting.held == 0
+
+    def test_of_shards(self, noting):
+        z = zarrc.create_array(
+            {}, shape=(8, 8), chunks=(2, 2), shards=(4, 4), dtype="i4", synchronizer=noting
+        )
+        z[0, 3:5] = 1
+        assert noting.keys == ["c/0/0", "c/0/1"]
+
+    def test_some_at_a_time(self, noting):
+        z = zarrc.zeros((200, 3), chunks=(1, 1), dtype="i4", synchronizer=noting)
+        z[:] = np.arange(600).reshape(200, 3)
+        assert len(noting.keys) == 600
+        assert noting.most <= 64
+        np.testing.assert_array_equal(z[:], np.arange(600).reshape(200, 3))
+        z[:] = zarrc.ones((200, 3), chunks=(7, 3), dtype="i4")
+        assert noting.most <= 64
+        assert (z[:] == 1).all()
+
+    def test_of_no_axes(self, noting):
+        z = zarrc.zeros((), dtype="i4", synchronizer=noting)
+        z[()] = 3
+        assert (z[()], noting.keys) == (3, ["0"])
+
+    def test_reading_takes_none(self, noting):
+        z = zarrc.zeros(3, synchronizer=noting)
+        z[:]
+        assert noting.keys == []
+
+
+WRITE = """
+import sys, zarrc, numpy as np
+place, locks, n, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+z = zarrc.open(place, mode="r+", synchronizer=zarrc.ProcessSynchronizer(locks))
+for i in range(n, z.shape[0], step):
+    z[i] = i + 1
+"""
+
+APPEND = """
+import sys, zarrc, numpy as np
+place, locks, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+z = zarrc.open(place, mode="r+", synchronizer=zarrc.ProcessSynchronizer(locks))
+for k in range(15):
+    z.append(np.full(7, n, "i4"))
+    z.attrs[f"{n}-{k}"] = k
+"""
+
+
+class TestBetweenProcesses:
+    """Processes that share lock files lose nothing of each other's."""
+
+    def run(self, code, *arguments):
+        processes = [start(code, *arguments, n, 3) for n in range(3)]
+        for process in processes:
+            _, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+
+    def test_parts_of_the_same_chunks(self, tmp_path):
+        z = zarrc.open(tmp_path / "a", mode="w", shape=600, chunks=50, dtype="i4")
+        self.run(WRITE, tmp_path / "a", tmp_path / "locks")
+        np.testing.assert_array_equal(z[:], np.arange(1, 601))
+
+    def test_appends_and_attributes(self, tmp_path):
+        z = zarrc.open(tmp_path / "a", mode="w", shape=0, chunks=11, dtype="i4")
+        self.run(APPEND, tmp_path / "a", tmp_path / "locks")
+        z.refresh()
+        assert np.bincount(z[:]).tolist() == [105, 105, 105]
+        assert len(z.attrs) == 45

@@ -1,4 +1,4 @@
-"""Arrays: what they are, and reading and writing selections of them."""
+"""Arrays: what they are. How selections of them are read and written is said in `selecting`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from . import nodes, transfer
+from . import nodes, transfer, viewing
 from .array_config import ArrayConfig, as_chunk_cache
 from .attrs import Attributes
-from .errors import ReadOnlyError
-from .indexing import (
-    block_slices,
-    check_fields,
-    chunk_selections,
-    plan_basic,
-    plan_coordinates,
-    plan_mask,
-    plan_orthogonal,
-    plan_selection,
-    split_fields,
-)
-from .kernels.projection import project_basic
+from .indexing import plan_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
 from .metadata.model import SHARDING, ArrayMetadata
 from .objects import as_array
+from .selecting import Selecting
 from .storage import base
-from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
 # what an array is opened with where nobody says anything; pickles leave it out
 _USUAL: dict[str, Any] = {
@@ -45,12 +33,13 @@ _USUAL: dict[str, Any] = {
     "partial_decompress": False,
     "meta_array": None,
     "allow_pickle": False,
+    "_see": None,
 }
 
 MOST_NAMED = 10_000  # resize deletes so many chunks by name before it looks which there are
 
 
-class Array:
+class Array(Selecting):
     """A chunked, compressed array in a store.
 
     Parameters
@@ -112,6 +101,7 @@ class Array:
         config: Any = None,
         allow_pickle: bool = False,
         chunk_cache: Any = None,
+        _see: dict[str, Any] | None = None,
     ) -> None:
         self._store = base.normalize_store(store)
         self._chunk_store = None if chunk_store is None else base.normalize_store(chunk_store)
@@ -123,8 +113,9 @@ class Array:
         self._partial_decompress = partial_decompress
         self._meta_array = meta_array
         self._allow_pickle = allow_pickle
+        self._see = _see
         if metadata is None:
-            metadata = nodes.read_array(self._store, self._path, zarr_version)
+            metadata = self._read_metadata(zarr_version)
         self._config = ArrayConfig.make(config, metadata)
         if write_empty_chunks is not None:
             self._config = replace(self._config, write_empty_chunks=bool(write_empty_chunks))
@@ -169,6 +160,7 @@ class Array:
             "_partial_decompress": False,
             "_meta_array": options["meta_array"],
             "_allow_pickle": options["allow_pickle"],
+            "_see": None,
             "_attrs": None,
             "_document": None,
         }
@@ -204,14 +196,19 @@ class Array:
             cache=self._config.chunk_cache,
         )
 
+    def _read_metadata(self, zarr_format: int | None) -> ArrayMetadata:
+        """Return what the documents say now; of a view, as it shows them."""
+        metadata = nodes.read_array(self._store, self._path, zarr_format)
+        return metadata if self._see is None else viewing.seen_as(metadata, **self._see)
+
     def refresh(self) -> None:
         """Read the metadata and the attributes again."""
-        self._use(nodes.read_array(self._store, self._path, self._meta.zarr_format))
+        self._use(self._read_metadata(self._meta.zarr_format))
         self._attrs = self._attributes_read = None
 
     def _current(self) -> ArrayMetadata:
         if not self._cache_metadata:
-            self._use(nodes.read_array(self._store, self._path, self._meta.zarr_format))
+            self._use(self._read_metadata(self._meta.zarr_format))
         return self._meta
 
     # ------------------------------------------------------- where it lives
@@ -302,6 +299,7 @@ class Array:
             "partial_decompress": self._partial_decompress,
             "meta_array": self._meta_array,
             "allow_pickle": self._allow_pickle,
+            "_see": self._see,
         }
 
     @property
@@ -384,8 +382,9 @@ class Array:
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
-        """Number of chunks along each axis."""
-        return self._current().inner_grid_shape
+        """Number of chunks along each axis; format 2 says ``(1,)`` where there are no axes."""
+        shape = self._current().inner_grid_shape
+        return shape if shape or self._meta.zarr_format == 3 else (1,)
 
     @property
     def nchunks(self) -> int:
@@ -426,8 +425,8 @@ class Array:
 
     @property
     def is_view(self) -> bool:
-        """Whether the array shows another one's chunks in a different way."""
-        return False
+        """Whether the array shows another one's chunks in a different way: see `view`."""
+        return self._see is not None
 
     @property
     def meta_array(self) -> Any:
@@ -476,359 +475,6 @@ class Array:
             codecs = codecs[0].codecs  # type: ignore[attr-defined]
         return tuple(codec for codec in codecs if codec.kind == kind)
 
-    # --------------------------------------------------------------- reading
-
-    def __getitem__(self, selection: Any) -> Any:
-        if not self._cache_metadata:
-            self._current()
-        plan = project_basic(selection, self._grid)
-        if plan is not None:
-            return self._read(plan)
-        selection, fields = split_fields(selection, self.dtype.names)
-        return self._get(plan_selection, selection, None, fields)
-
-    def _read(self, plan: Any, out: Any = None) -> Any:
-        return transfer.read(self._pipeline, plan, out, self._config.order == "F")
-
-    def _get(self, plan_of: Any, selection: Any, out: Any, fields: Any) -> Any:
-        """Read what a selection means by one of the plan functions."""
-        self._current()
-        plan = plan_of(selection, self._grid)
-        if fields is None:
-            return self._read(plan, out)
-        check_fields(fields, self.dtype.names)
-        return transfer.read_fields(self._pipeline, plan, fields, out, self._config.order == "F")
-
-    def get_basic_selection(self, selection: Any = Ellipsis, out: Any = None, fields: Any = None) -> Any:
-        """Return the elements that integers, slices and an Ellipsis select.
-
-        Parameters
-        ----------
-        selection : int, slice, Ellipsis or tuple of these
-            As NumPy takes it, negative indices and steps included.
-        out : ndarray of the selection's shape, optional
-            Filled and returned.
-        fields : str or sequence of str, optional
-            Of a structured dtype: one field, or several, packed.
-
-        Returns
-        -------
-        ndarray or scalar
-            A scalar where NumPy would give one.
-
-        Raises
-        ------
-        IndexError
-            The selection does not fit the array, or there is no such field.
-        ValueError
-            `out` has another shape.
-        CodecError, ChecksumError, OSError, ChunkNotFoundError
-            A chunk cannot be read; the message names its key.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> z = zarrc.array([[1, 2, 3], [4, 5, 6]])
-        >>> z.get_basic_selection((slice(None), -1))
-        array([3, 6])
-        """
-        return self._get(plan_basic, selection, out, fields)
-
-    def get_orthogonal_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
-        """Return the elements that are selected along each axis independently.
-
-        Parameters
-        ----------
-        selection : int, slice, 1-d array of integers or booleans, or tuple of these
-            One for each axis, in any mixture.
-        out, fields
-            As for `get_basic_selection`; so are the errors.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> z = zarrc.array([[1, 2, 3], [4, 5, 6]])
-        >>> z.get_orthogonal_selection(([1, 0], [0, 2]))
-        array([[4, 6],
-               [1, 3]])
-        """
-        return self._get(plan_orthogonal, selection, out, fields)
-
-    def get_coordinate_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
-        """Return the elements at points.
-
-        Parameters
-        ----------
-        selection : array of integers, or tuple of one for each axis
-            Broadcast together; the result has their shape.
-        out, fields
-            As for `get_basic_selection`; so are the errors.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> z = zarrc.array([[1, 2, 3], [4, 5, 6]])
-        >>> z.get_coordinate_selection(([1, 0], [0, 2]))
-        array([4, 3])
-        """
-        return self._get(plan_coordinates, selection, out, fields)
-
-    def get_mask_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
-        """Return the elements where a boolean array of the array's shape is true, in C order.
-
-        Parameters
-        ----------
-        selection : array of bool
-        out, fields
-            As for `get_basic_selection`; so are the errors.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> z = zarrc.array([1, 2, 3, 4])
-        >>> z.get_mask_selection([True, False, False, True])
-        array([1, 4])
-        """
-        return self._get(plan_mask, selection, out, fields)
-
-    def get_block_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
-        """Return the elements of whole chunks.
-
-        Parameters
-        ----------
-        selection : int, slice with step 1, Ellipsis or tuple of these
-            Of chunk coordinates.
-        out, fields
-            As for `get_basic_selection`; so are the errors.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> z = zarrc.array([1, 2, 3, 4, 5], chunks=2)
-        >>> z.get_block_selection(1)
-        array([3, 4])
-        """
-        return self._get(self._plan_blocks, selection, out, fields)
-
-    def _plan_blocks(self, selection: Any, grid: Any) -> Any:
-        return plan_basic(block_slices(selection, self._chunk_grid), grid)
-
-    @property
-    def oindex(self) -> OIndex:
-        """Orthogonal selections in square brackets: see `get_orthogonal_selection`."""
-        return OIndex(self)
-
-    @property
-    def vindex(self) -> VIndex:
-        """Points and masks in square brackets: see `get_coordinate_selection` and `get_mask_selection`."""
-        return VIndex(self)
-
-    @property
-    def blocks(self) -> BlockIndex:
-        """Whole chunks in square brackets: see `get_block_selection`."""
-        return BlockIndex(self)
-
-    @property
-    def lazy(self) -> LazyIndex:
-        """Selections in square brackets that are read later: see `views.LazyView`."""
-        return LazyIndex(whole_view(self))
-
-    def iter_chunks(self, region: Any = Ellipsis) -> Iterator[tuple[slice, ...]]:
-        """Yield the selection of each chunk, the last axis fastest.
-
-        Parameters
-        ----------
-        region : int, slice with step 1, Ellipsis or tuple of these
-            Of elements: only chunks that lie in it, cut off at its edges.
-
-        Raises
-        ------
-        IndexError
-            The region does not fit the array, or has other steps.
-        """
-        return chunk_selections(region, self._chunk_grid)
-
-    def iter_shards(self, region: Any = Ellipsis) -> Iterator[tuple[slice, ...]]:
-        """Yield the selection of what each key holds: shards, or chunks where nothing is sharded.
-
-        Parameters and errors are those of `iter_chunks`.
-        """
-        return chunk_selections(region, transfer.make_key_grid(self._meta))
-
-    def read_chunk(self, coords: Any) -> np.ndarray:
-        """Return the elements of one chunk; at the edge of the array, those inside.
-
-        Parameters
-        ----------
-        coords : sequence of int
-            Place of the chunk in the grid.
-
-        Raises
-        ------
-        IndexError
-            There is no such chunk.
-        """
-        return self.get_block_selection(self._chunk_at(coords))
-
-    def write_chunk(self, coords: Any, value: Any) -> None:
-        """Store the elements of one chunk; at the edge of the array, those inside.
-
-        Parameters
-        ----------
-        coords : sequence of int
-            Place of the chunk in the grid.
-        value : array-like
-            Broadcast to the chunk's shape.
-
-        Raises
-        ------
-        IndexError
-            There is no such chunk.
-        """
-        self.set_block_selection(self._chunk_at(coords), value)
-
-    def _chunk_at(self, coords: Any) -> tuple[int, ...]:
-        at = tuple(operator.index(n) for n in coords)
-        grid = self.cdata_shape
-        if len(at) != len(grid) or not all(0 <= n < most for n, most in zip(at, grid, strict=True)):
-            raise IndexError(f"there is no chunk {at} in a grid of {grid}")
-        return at
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError("an array in a store cannot become an ndarray without a copy")
-        found = np.asarray(self[...])
-        return found if dtype is None else found.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return self.islice()
-
-    def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
-        """Yield ``z[start], z[start + 1], …`` up to `end`; each chunk is decoded once.
-
-        Raises
-        ------
-        TypeError
-            The array has no axes.
-        ValueError
-            `start` or `end` is negative.
-        """
-        if not self.shape:
-            raise TypeError("iteration over a 0-d array")
-        if (start or 0) < 0 or (end or 0) < 0:
-            raise ValueError("islice takes no negative positions")
-        return self._rows(start or 0, self.shape[0] if end is None else min(end, self.shape[0]))
-
-    def _rows(self, start: int, end: int) -> Iterator[Any]:
-        length = self.chunks[0]
-        while start < end:
-            stop = min(end, (start // length + 1) * length)
-            yield from self[start:stop]
-            start = stop
-
-    # --------------------------------------------------------------- writing
-
-    def __setitem__(self, selection: Any, value: Any) -> None:
-        selection, fields = split_fields(selection, self.dtype.names)
-        self._set(plan_selection, selection, value, fields)
-
-    def _set(self, plan_of: Any, selection: Any, value: Any, fields: Any) -> None:
-        """Write where a selection points by one of the plan functions."""
-        self._check_writeable()
-        self._current()
-        plan = plan_of(selection, self._grid)
-        if fields is not None:
-            check_fields(fields, self.dtype.names)
-            transfer.write_fields(self._pipeline, plan, fields, value)
-        else:
-            self._write(plan, value)
-
-    def _write(self, plan: Any, value: Any) -> None:
-        if self._holds(value):  # all is read before any is written
-            transfer.write(self._pipeline, plan, value[...])
-        elif plan.is_even and transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
-            transfer.write_blocks(self._pipeline, plan, value)
-        else:
-            transfer.write(self._pipeline, plan, value)
-
-    def _holds(self, value: Any) -> bool:
-        """Say whether a value is this array itself, though it may be another object."""
-        return (
-            isinstance(value, Array) and self._path == value._path and self.chunk_store == value.chunk_store
-        )
-
-    def set_basic_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
-        """Store a value where integers, slices and an Ellipsis select.
-
-        Parameters
-        ----------
-        selection : int, slice, Ellipsis or tuple of these
-            As NumPy takes it.
-        value : array-like
-            Broadcast to the selection's shape and cast to the array's dtype. Another chunked
-            array (one with ``chunks``) of just that shape is copied block by block.
-        fields : str or sequence of str, optional
-            Of a structured dtype: only these change.
-
-        Raises
-        ------
-        ReadOnlyError
-            The array is read-only.
-        IndexError
-            The selection does not fit the array, or there is no such field.
-        ValueError
-            The value does not fit the selection.
-        CodecError, ChecksumError, OSError
-            A chunk cannot be read or written; the message names its key.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> z = zarrc.zeros((2, 3), dtype="i4")
-        >>> z.set_basic_selection((slice(None), 0), [1, 2])
-        >>> z[:]
-        array([[1, 0, 0],
-               [2, 0, 0]], dtype=int32)
-        """
-        self._set(plan_basic, selection, value, fields)
-
-    def set_orthogonal_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
-        """Store a value where `get_orthogonal_selection` reads; of repeated positions the last counts.
-
-        Parameters and errors are those of `set_basic_selection`.
-        """
-        self._set(plan_orthogonal, selection, value, fields)
-
-    def set_coordinate_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
-        """Store a value where `get_coordinate_selection` reads; of repeated points the last counts.
-
-        Parameters and errors are those of `set_basic_selection`.
-        """
-        self._set(plan_coordinates, selection, value, fields)
-
-    def set_mask_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
-        """Store a value where `get_mask_selection` reads.
-
-        Parameters and errors are those of `set_basic_selection`.
-        """
-        self._set(plan_mask, selection, value, fields)
-
-    def set_block_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
-        """Store a value where `get_block_selection` reads.
-
-        Parameters and errors are those of `set_basic_selection`.
-        """
-        self._set(self._plan_blocks, selection, value, fields)
-
-    def _check_writeable(self) -> None:
-        if self._read_only or not base.is_writeable(self.chunk_store):
-            raise ReadOnlyError
-
     # -------------------------------------------------------------- its shape
 
     def resize(self, *shape: Any) -> None:
@@ -855,6 +501,8 @@ class Array:
 
     def _change_shape(self, change: Any) -> tuple[int, ...]:
         """Write the shape that `change` makes of the one that is stored; return the latter."""
+        if self.is_view:
+            raise PermissionError("operation not permitted for views")
         before: list[tuple[int, ...]] = []
 
         def changed(meta: ArrayMetadata) -> ArrayMetadata:
@@ -921,14 +569,118 @@ class Array:
                 )
             return tuple(n + added[axis] * (i == axis) for i, n in enumerate(shape))
 
-        start = self._change_shape(longer)[axis]
-        end = start + added[axis]
+        before = self._change_shape(longer)
+        start, end = before[axis], before[axis] + added[axis]
         # others may append under the last key meanwhile: only a complete one may be written as a whole
         per_key = self._meta.chunk_shape[axis]
         length = -(-end // per_key) * per_key
         grid = transfer.make_grid(replace(self._meta, shape=(*added[:axis], length, *added[axis + 1 :])))
         self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data)
-        return self.shape
+        return longer(before)
+
+    # ------------------------------------------------------- seen otherwise
+
+    def view(
+        self,
+        shape: Any = None,
+        chunks: Any = None,
+        dtype: Any = None,
+        fill_value: Any = None,
+        filters: Any = None,
+        read_only: bool | None = None,
+        synchronizer: Any = None,
+    ) -> Array:
+        """Return an array that takes the same chunks for something else.
+
+        Nothing is stored or copied, and nothing checked: chunks that do not fit fail when they are read.
+
+        Parameters
+        ----------
+        shape, chunks, dtype, fill_value, filters, read_only, synchronizer
+            What the view has of its own; the rest is the array's.
+
+        Returns
+        -------
+        Array
+            Which cannot be resized.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is wrong.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([0, 1, 2], dtype="u1")
+        >>> v = z.view(dtype=bool)
+        >>> v[:]
+        array([False,  True,  True])
+        >>> v[0] = True
+        >>> z[:]
+        array([1, 1, 2], dtype=uint8)
+        """
+        see = {
+            "shape": shape,
+            "chunks": chunks,
+            "dtype": dtype,
+            "fill_value": fill_value,
+            "filters": filters,
+        }
+        if self._see is not None:
+            see = {name: self._see[name] if value is None else value for name, value in see.items()}
+        return self._again(
+            metadata=viewing.seen_as(self._current(), shape, chunks, dtype, fill_value, filters),
+            read_only=self._read_only if read_only is None else read_only,
+            synchronizer=self._synchronizer if synchronizer is None else synchronizer,
+            _see=see,
+        )
+
+    def astype(self, dtype: Any) -> Array:
+        """Return a read-only view whose elements are converted when they are read.
+
+        Parameters
+        ----------
+        dtype : data-type
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.array([1, 2, 3], dtype="i4")
+        >>> z.astype("f4")
+        <zarrc.core.Array (3,) float32 read-only>
+        >>> z.astype("f4")[:]
+        array([1., 2., 3.], dtype=float32)
+        """
+        filters = viewing.as_type(self._meta, self.filters or (), dtype)
+        return self.view(dtype=np.dtype(dtype), filters=filters, read_only=True)
+
+    def digest(self, hashname: str = "sha1") -> bytes:
+        """Return a hash of the chunks as they are stored, the metadata and the attributes.
+
+        Parameters
+        ----------
+        hashname : str
+            As `hashlib.new` takes it.
+        """
+        return self._hash(hashname).digest()
+
+    def hexdigest(self, hashname: str = "sha1") -> str:
+        """Return `digest` in hexadecimal.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> z = zarrc.zeros(shape=(10000, 10000), chunks=(1000, 1000))
+        >>> z.hexdigest()
+        '7162d416d26a68063b66ed1f30e0a866e4abed60'
+        """
+        return self._hash(hashname).hexdigest()
+
+    def _hash(self, hashname: str) -> Any:
+        meta = self._current()
+        stored = (coords for coords in self._stored_chunks() if self._is_in_grid(coords))
+        return viewing.digest(self._store, self.chunk_store, self._path, meta, stored, hashname)
 
     # -------------------------------------------------------------- the rest
 

@@ -8,8 +8,10 @@ as they are (another dtype, another chunked array) go block by block.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+import operator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from .kernels.pipeline import Pipeline
 from .kernels.pool import usable_cpus
 from .kernels.projection import Grid, Plan
 from .metadata import v2, v3
+from .metadata.chunk_keys import chunk_key
 from .metadata.model import ArrayMetadata
 from .objects import CELL, FILL_CELL, ObjectPipeline, as_objects, with_limit
 from .storage import base
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 BLOCK_NBYTES = 1 << 27  # most bytes of a block that is copied from another array
 OBJECT_NBYTES = 128  # what an object counts for there
+MOST_LOCKS = 64  # of a synchronizer that are held at a time, where there is a choice: they may be open files
 CONVERTED_NBYTES = 1 << 24  # values of more bytes are converted to the array's dtype block by block
 
 _cpus = usable_cpus()
@@ -289,7 +293,7 @@ def is_copied_in_blocks(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> 
     )
 
 
-def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
+def write_blocks(pipeline: Pipeline, plan: Plan, value: Any, locks: Locks | None = None) -> None:
     """Store a value that is read or cast a block at a time; blocks are what whole keys of the destination hold.
 
     Parameters
@@ -299,18 +303,77 @@ def write_blocks(pipeline: Pipeline, plan: Plan, value: Any) -> None:
         Of evenly spaced elements.
     value : array-like of the plan's shape
         Anything that gives an array for a tuple of slices.
+    locks : Locks, optional
+        Held while a block is written.
     """
     itemsize = OBJECT_NBYTES if pipeline.dtype.hasobject else pipeline.dtype.itemsize
-    for region in blocks(plan, itemsize, per_key=pipeline.chunks_per_key):
-        write(pipeline, plan.part(region), value[region])
+    most_keys = None if locks is None else MOST_LOCKS
+    for region in blocks(plan, itemsize, per_key=pipeline.chunks_per_key, most_keys=most_keys):
+        part, values = plan.part(region), value[region]
+        with hold(locks, pipeline, part):
+            write(pipeline, part, values)
+
+
+def write_locked(pipeline: Pipeline, plan: Plan, value: Any, locks: Locks) -> None:
+    """Store `value` while the locks of its keys are held, those of some keys at a time where that can be.
+
+    Parameters and errors are those of `write`.
+    """
+    values = broadcast(as_values(value, pipeline.dtype, plan.shape), plan.shape)
+    if plan.is_even:
+        write_blocks(pipeline, plan, values, locks)
+        return
+    with hold(locks, pipeline, plan):
+        write(pipeline, plan, values)
+
+
+@dataclass(frozen=True)
+class Locks:
+    """A synchronizer's locks of the keys of one array.
+
+    Attributes
+    ----------
+    synchronizer : mapping of key to lock
+    path : str
+        Of the array in its store, normalized.
+    meta : ArrayMetadata
+    """
+
+    synchronizer: Any
+    path: str
+    meta: ArrayMetadata
+
+    def of(self, coords: Iterable[tuple[int, ...]]) -> list[Any]:
+        """Return the locks of some places in the grid of keys, in the order in which all writers take them."""
+        prefix = f"{self.path}/" if self.path else ""
+        keys = {prefix + chunk_key(at, self.meta.chunk_key_encoding) for at in coords}
+        return [self.synchronizer[key] for key in sorted(keys)]
+
+
+@contextmanager
+def hold(locks: Locks | None, pipeline: Pipeline, plan: Plan) -> Iterator[None]:
+    """Hold the locks of all keys that a plan touches; without locks, nothing."""
+    with ExitStack() as held:
+        if locks is not None:
+            per_key = pipeline.chunks_per_key or (1,) * plan.grid.ndim
+            coords = {tuple(map(operator.floordiv, at, per_key)) for at in plan.chunk_coords()}
+            for lock in locks.of(coords):
+                held.enter_context(lock)
+        yield
 
 
 def blocks(
-    plan: Plan, itemsize: int, most: int = BLOCK_NBYTES, *, per_key: tuple[int, ...] | None = None
+    plan: Plan,
+    itemsize: int,
+    most: int = BLOCK_NBYTES,
+    *,
+    per_key: tuple[int, ...] | None = None,
+    most_keys: int | None = None,
 ) -> Iterator[tuple[slice, ...]]:
     """Cut a plan's result into blocks of whole chunks and at most `most` bytes, but one chunk at least.
 
     With `per_key`, the number of chunks that a key holds along each axis, of what whole keys hold.
+    With `most_keys`, of at most so many of them.
     """
     if not plan.n_chunks:
         return
@@ -320,6 +383,8 @@ def blocks(
         if itemsize * _largest(cuts, step) > most:
             step[axis] = 1
             step[axis] = max(1, most // (itemsize * _largest(cuts, step)))
+        if most_keys is not None and math.prod(step) > most_keys:
+            step[axis] = max(1, step[axis] * most_keys // math.prod(step))
     yield from _product_blocks(cuts, step)
 
 

@@ -71,3 +71,4 @@ cdef class Plan:
     cdef Row small_rows[4]
     cdef int allocate(self, int n_factors) except -1
     cdef Row* allocate_rows(self, int factor, index_t n) except NULL
+    cdef list row_coords(self, int factor, index_t r)

@@ -23,6 +23,8 @@ cimport cython
 
 from .types cimport index_t
 
+from itertools import chain, product
+
 from zarrc.errors import BoundsCheckError
 
 cdef extern from "grouping.hpp" namespace "zarrc" nogil:
@@ -257,6 +259,34 @@ cdef class Plan:
             row = &f.rows[r]
             entries = [f.list.order[k] if f.list.order != NULL else k for k in range(row.start, row.start + row.count)]
             found.append((row.chunk, entries, row.whole))
+        return found
+
+    def chunk_coords(self):
+        """Yield the grid coordinates of every chunk touched, the last factor fastest."""
+        cdef int i
+        cdef index_t r
+        cdef Factor* f
+        choices = []
+        for i in range(self.n_factors):
+            f = &self.factors[i]
+            choices.append([self.row_coords(i, r) for r in range(f.n_rows)])
+        for combination in product(*choices):
+            at = [0] * self.grid.ndim
+            for axis, coordinate in chain.from_iterable(combination):
+                at[axis] = coordinate
+            yield tuple(at)
+
+    cdef list row_coords(self, int factor, index_t r):
+        """Return pairs of axis and chunk coordinate of one row."""
+        cdef Factor* f = &self.factors[factor]
+        cdef index_t number = f.rows[r].chunk
+        cdef int i
+        if f.list == NULL:
+            return [(f.axis, number)]
+        found = []
+        for i in range(f.list.n_axes - 1, -1, -1):
+            found.append((f.list.axes[i].axis, number % f.list.axes[i].n_chunks))
+            number //= f.list.axes[i].n_chunks
         return found
 
     def __repr__(self):
