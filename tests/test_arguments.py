@@ -160,7 +160,7 @@ def test_shape(shape, expected):
     ("shape", "error"),
     [
         (None, TypeError),
-        (10.0, TypeError),
+        (10.5, TypeError),
         ("foo", ValueError),
         (-1, ValueError),
         ((2, 1.5), TypeError),
@@ -170,6 +170,13 @@ def test_shape(shape, expected):
 def test_bad_shape(shape, error):
     with pytest.raises(error, match="shape"):
         normalize_shape(shape)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [(3.0, (3,)), ((2, 4.0), (2, 4))])
+def test_floats_that_are_whole_numbers(shape, expected):
+    """Version 2 takes them, with a warning."""
+    with pytest.warns(UserWarning, match="is taken as"):
+        assert normalize_shape(shape) == expected
 
 
 @pytest.mark.parametrize(

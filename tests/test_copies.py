@@ -206,6 +206,7 @@ def test_shallow_and_without_attributes(source):
     dest = zarrc.group()
     assert zarrc.copy(source["foo"], dest, shallow=True, without_attrs=True) == (1, 0, 0)
     assert (list(dest["foo"]), dict(dest["foo"].attrs)) == ([], {})
+    assert zarrc.copy(source["foo/bar"], dest, name="bar", shallow=True) == (2, 0, 800)
     assert zarrc.copy_all(source, zarrc.group(), shallow=True) == (1, 0, 800)
 
 

@@ -10,6 +10,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import services
 
@@ -44,6 +45,23 @@ def test_module_names_of_other_generations():
     assert all(getattr(synchronous, name) is getattr(zarrc, name) for name in synchronous.__all__)
     assert all(hasattr(util, name) for name in util.__all__)
     assert registry.get_codec_class("zstd") is zarrc.codecs.ZstdCodec
+
+
+def test_documents_under_the_module_name_of_version_2():
+    from zarrc import meta
+
+    z = zarrc.full((4, 5), 3, chunks=2, dtype="i4", filters=[zarrc.Delta("i4")], order="F")
+    document = z.store[".zarray"]
+    found = meta.decode_array_metadata(document)
+    assert (found["shape"], found["dtype"], found["fill_value"]) == ((4, 5), np.dtype("i4"), 3)
+    assert found["filters"] == [{"id": "delta", "dtype": "<i4", "astype": "<i4"}]
+    assert meta.encode_array_metadata(found) == document
+    assert meta.decode_group_metadata(meta.encode_group_metadata()) == {"zarr_format": 2}
+    assert meta.parse_metadata(document) == meta.json_loads(document)
+    dtype = np.dtype([("a", "i4"), ("b", "S3", (2,))])
+    assert meta.decode_dtype(meta.encode_dtype(dtype)) == dtype
+    assert meta.encode_fill_value(np.nan, np.dtype("f4")) == "NaN"
+    assert meta.decode_fill_value("YWI=", np.dtype("S2")) == b"ab"
 
 
 def test_config_is_the_settings_and_not_their_module():

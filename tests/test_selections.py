@@ -492,10 +492,15 @@ class TestFields:
             z["d"]
         with pytest.raises(IndexError, match="there is no field 'd'"):
             z["d"] = 1
-        with pytest.raises(IndexError, match="names no field"):
-            z.get_basic_selection(fields=[])
-        with pytest.raises(IndexError, match="expected str or list of str"):
-            z.get_basic_selection(fields=[1])
+        for fields in ([1], slice(None)):
+            with pytest.raises(IndexError, match="expected str or list of str"):
+                z.get_basic_selection(fields=fields)
+
+    def test_none_are_all(self):
+        a, z = self.array()
+        assert_same(z.get_basic_selection(slice(1, 3), fields=[]), a[1:3])
+        z.set_basic_selection(0, a[1], fields=[])
+        assert_same(z[0], a[1])
 
 
 # ------------------------------------------------------- how often, how much

@@ -53,9 +53,6 @@ class TestView:
         plain = z.view(filters=[])
         assert plain.filters is None
         assert plain[:10].tolist() == [0] + [1] * 9
-        assert z.view(dtype="u1", filters=[numcodecs.Delta("i4", "u1")]).filters == [
-            numcodecs.Delta("i4", "u1")
-        ]
 
     def test_of_a_view(self, z):
         view = z.view(dtype="u4").view(fill_value=3)
@@ -113,7 +110,7 @@ class TestAsType:
     def test_with_filters_and_order(self):
         a = np.arange(12, dtype="i4").reshape(3, 4)
         z = zarrc.array(a, order="F", filters=[numcodecs.Delta("i4")])
-        assert z.astype("f8").filters == [numcodecs.AsType("f8", "i4"), numcodecs.Delta("i4")]
+        assert z.astype("f8").filters == [numcodecs.AsType("i4", "f8"), numcodecs.Delta("i4")]
         np.testing.assert_array_equal(z.astype("f8")[:], a.astype("f8"))
 
     def test_unknown(self, z):

@@ -1,5 +1,34 @@
 # What `zarrc.__getattr__` loads when it is first used, for type checkers.
 
+from .codecs import Adler32 as Adler32
+from .codecs import AsType as AsType
+from .codecs import BZ2 as BZ2
+from .codecs import Base64 as Base64
+from .codecs import BitRound as BitRound
+from .codecs import Blosc as Blosc
+from .codecs import CRC32 as CRC32
+from .codecs import Categorize as Categorize
+from .codecs import Delta as Delta
+from .codecs import FixedScaleOffset as FixedScaleOffset
+from .codecs import Fletcher32 as Fletcher32
+from .codecs import GZip as GZip
+from .codecs import JSON as JSON
+from .codecs import JenkinsLookup3 as JenkinsLookup3
+from .codecs import LZ4 as LZ4
+from .codecs import LZMA as LZMA
+from .codecs import MsgPack as MsgPack
+from .codecs import PackBits as PackBits
+from .codecs import Pickle as Pickle
+from .codecs import Quantize as Quantize
+from .codecs import Shuffle as Shuffle
+from .codecs import VLenArray as VLenArray
+from .codecs import VLenBytes as VLenBytes
+from .codecs import VLenUTF8 as VLenUTF8
+from .codecs import Zlib as Zlib
+from .codecs import Zstd as Zstd
+from .codecs import blosc as blosc
+from .codecs import codec_registry as codec_registry
+from .codecs import get_codec as get_codec
 from .config import config as config
 from .convenience import consolidate_metadata as consolidate_metadata
 from .convenience import copy as copy

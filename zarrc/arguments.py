@@ -65,7 +65,7 @@ def normalize_shape(shape: Any) -> Shape:
     """
     if shape is None:
         raise TypeError("shape is None: give an integer or a sequence of integers")
-    lengths = (shape,) if _is_integer(shape) else _as_tuple(shape, "shape")
+    lengths = (shape,) if _is_integer(shape) or isinstance(shape, float) else _as_tuple(shape, "shape")
     lengths = tuple(_as_int(n, "shape") for n in lengths)
     if any(n < 0 for n in lengths):
         raise ValueError(f"shape {lengths} has a negative length")
@@ -400,7 +400,19 @@ def _as_int(value: Any, what: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
+        if isinstance(value, float) and value.is_integer():
+            return _as_int_with_warning(value, what)
         raise TypeError(f"{what} must be made of integers, found {value!r}") from None
+
+
+def _as_int_with_warning(value: float, what: str) -> int:
+    """Return a float that is a whole number as the integer that version 2 took it for."""
+    import warnings
+
+    warnings.warn(
+        f"{what} must be made of integers: {value!r} is taken as {int(value)}", UserWarning, stacklevel=5
+    )
+    return int(value)
 
 
 def _as_tuple(value: Any, what: str) -> tuple[Any, ...]:

@@ -46,14 +46,14 @@ def copy(
     name : str
         The copy's name or path in `dest`; the source's own name unless given.
     shallow : bool
-        Copy a group without what is in it.
+        Copy a group with its arrays alone, and no groups.
     without_attrs : bool
         Leave attributes out.
     log : callable, str, os.PathLike or file
         Gets a line for each node: a function of one argument, a file's path, or a text stream.
     if_exists : {"raise", "replace", "skip", "skip_initialized"}
         What to do about an array that is there already, or about an array where a group is to be. With
-        "skip_initialized" an array stays if all of its chunks are stored.
+        "skip_initialized" an array stays if all of its chunks are stored; h5py's do not say.
     dry_run : bool
         Log what would be done, and do nothing.
     **create_kws
@@ -84,6 +84,7 @@ def copy(
     (2, 0, 24)
     """
     _check_group(dest)
+    _check_skipping(if_exists, dest)
     with _Work.of(log, if_exists, dry_run, shallow, without_attrs, create_kws) as work:
         name = _name_of(source) if name is None else name
         if not name:
@@ -125,6 +126,7 @@ def copy_all(
     """
     _check_group(dest)
     _check_group(source, "source")
+    _check_skipping(if_exists, dest)
     with _Work.of(log, if_exists, dry_run, shallow, without_attrs, create_kws) as work:
         for name in sorted(source):
             node = source[name]
@@ -336,9 +338,10 @@ class _Work:
                 del dest[name]
             group = inside = dest.require_group(name)
             self.copy_attributes(source, group)
-        if not self.shallow:
-            for child in sorted(source):
-                self.copy(source[child], group, child, inside)
+        for child in sorted(source):
+            node = source[child]
+            if not self.shallow or _is_array(node):
+                self.copy(node, group, child, inside)
 
     def copy_attributes(self, source: Any, dest: Any) -> None:
         if self.without_attrs or self.dry_run:
@@ -455,6 +458,11 @@ def _member(group: Any, name: str) -> Any:
     if group is None or name not in group:
         return None
     return group[name]
+
+
+def _check_skipping(if_exists: str, dest: Any) -> None:
+    if if_exists == "skip_initialized" and _is_h5py(dest):
+        raise ValueError(f"if_exists={if_exists!r} is not available where the destination is h5py's")
 
 
 def _check_choice(if_exists: str, choices: tuple[str, ...]) -> None:

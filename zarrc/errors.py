@@ -22,7 +22,8 @@ Each is also a built-in kind, so that callers can catch either::
     │   ├── StoreTimeoutError (TimeoutError)
     │   └── PartialWriteError                   some keys were written and others were not
     ├── CopyError (RuntimeError)
-    └── BoundsCheckError, NegativeStepError, VindexInvalidSelectionError (IndexError)
+    └── ArrayIndexError (IndexError)
+        └── BoundsCheckError, NegativeStepError, VindexInvalidSelectionError
 
 Only ``KeyError`` from a store means "no such key"; errors of the operating
 system are raised as the ``OSError`` they are, with the path.
@@ -203,13 +204,17 @@ class CopyError(ZarrcError, RuntimeError):
     """A copy would overwrite something, or cannot be made."""
 
 
-class BoundsCheckError(ZarrcError, IndexError):
+class ArrayIndexError(ZarrcError, IndexError):
+    """A selection does not fit an array."""
+
+
+class BoundsCheckError(ArrayIndexError):
     """An index is outside of its axis."""
 
 
-class NegativeStepError(ZarrcError, IndexError):
+class NegativeStepError(ArrayIndexError):
     """A slice's step is negative where only positive ones are allowed."""
 
 
-class VindexInvalidSelectionError(ZarrcError, IndexError):
+class VindexInvalidSelectionError(ArrayIndexError):
     """A selection cannot be used with ``vindex``."""

@@ -543,8 +543,8 @@ def check_fields(fields: Any, names: tuple[str, ...] | None) -> None:
     """Raise an IndexError when fields are asked for that a dtype does not have."""
     if names is None:
         raise IndexError("invalid 'fields' argument, array does not have any fields")
-    if not len(fields):
-        raise IndexError("invalid 'fields' argument, it names no field")
+    if not isinstance(fields, str | list | tuple):
+        raise IndexError(f"invalid 'fields' argument; expected str or list of str, got {fields!r}")
     for name in [fields] if isinstance(fields, str) else fields:
         if not isinstance(name, str):
             raise IndexError(f"invalid 'fields' argument; expected str or list of str, got {fields!r}")

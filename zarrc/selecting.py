@@ -83,7 +83,7 @@ class Selecting:
         """Read what a selection means by one of the plan functions."""
         self._current()
         plan = plan_of(selection, self._grid)
-        if fields is None:
+        if fields is None or fields == []:
             return self._read(plan, out)
         check_fields(fields, self.dtype.names)
         return transfer.read_fields(self._pipeline, plan, fields, out, self._config.order == "F")
@@ -98,7 +98,7 @@ class Selecting:
         out : ndarray of the selection's shape, optional
             Filled and returned.
         fields : str or sequence of str, optional
-            Of a structured dtype: one field, or several, packed.
+            Of a structured dtype: one field, or several, packed; none are all.
 
         Returns
         -------
@@ -333,7 +333,7 @@ class Selecting:
         self._check_writeable()
         self._current()
         plan = plan_of(selection, self._grid)
-        if fields is None:
+        if fields is None or fields == []:
             self._write(plan, value)
             return
         check_fields(fields, self.dtype.names)

@@ -2,6 +2,7 @@
 
 from .arguments import guess_chunks, normalize_chunks, normalize_dtype, normalize_order, normalize_shape
 from .info import InfoReporter, TreeViewer, human_readable_size
+from .meta import json_dumps, json_loads
 from .metadata.fill_values import normalize_fill_value
 from .storage.base import normalize_storage_path
 
@@ -10,6 +11,8 @@ __all__ = [
     "TreeViewer",
     "guess_chunks",
     "human_readable_size",
+    "json_dumps",
+    "json_loads",
     "normalize_chunks",
     "normalize_dtype",
     "normalize_fill_value",

@@ -41,9 +41,10 @@ _MODULES = (
 
 # what numcodecs is known to have, for `dir` and completion; any other name of its is found too
 _NUMCODECS = (
-    "AsType", "BZ2", "Base64", "BitRound", "Blosc", "Categorize", "Delta", "FixedScaleOffset", "GZip",
-    "JSON", "LZ4", "LZMA", "MsgPack", "PackBits", "Pickle", "Quantize", "Shuffle", "VLenArray", "VLenBytes",
-    "VLenUTF8", "Zlib", "Zstd", "get_codec",
+    "Adler32", "AsType", "BZ2", "Base64", "BitRound", "Blosc", "CRC32", "Categorize", "Delta",
+    "FixedScaleOffset", "Fletcher32", "GZip", "JSON", "JenkinsLookup3", "LZ4", "LZMA", "MsgPack", "PackBits",
+    "Pickle", "Quantize", "Shuffle", "VLenArray", "VLenBytes", "VLenUTF8", "Zlib", "Zstd", "codec_registry",
+    "get_codec",
 )  # fmt: skip
 
 __all__ = sorted([*_OWN])
@@ -64,6 +65,8 @@ def __getattr__(name: str) -> Any:
 
 def _of_numcodecs(name: str) -> Any:
     """Return a name of numcodecs; some codecs are in modules that it does not import by itself."""
+    if name == "codec_registry":
+        return import_module("numcodecs.registry").codec_registry
     numcodecs = import_module("numcodecs")
     if name == "MsgPack" and not hasattr(numcodecs, name):
         return import_module("numcodecs.msgpacks").MsgPack

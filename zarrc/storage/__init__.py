@@ -34,6 +34,7 @@ _HOMES = {
     "zarrc.storage.zip": ("ZipStore",),
     "zarrc.nodes": ("contains_array", "contains_group", "init_group"),
     "zarrc.creation": ("init_array",),
+    "zarrc.migration": ("migrate_1to2",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
