@@ -38,7 +38,7 @@ class Adjustment:
     warns : str
         A regular expression that a warning of the example fits.
     needs : str
-        A server (see ``servers``) or a Python module.
+        A server (see ``reference_servers``) or a Python module.
     skip : bool
         Leave the examples out.
     """
@@ -134,9 +134,6 @@ TUTORIAL = [
         containing="* doctest",
         replace={"  * doctest": "  # doctest"},
     ),
-    Adjustment("001-string-arrays", "variable length", lines=range(2710, 2770), needs="object arrays"),
-    Adjustment("001-object-arrays", "variable length", needs="object arrays"),
-    Adjustment("001-ragged-arrays", "variable length", needs="object arrays"),
     Adjustment("001-consolidating-metadata", "goes on with the bucket", needs="s3-server"),
 ]
 

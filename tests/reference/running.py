@@ -20,7 +20,7 @@ from typing import Any
 from adjustments import Adjustment
 from comparing import is_same
 from extracting import Example, Section
-from servers import SERVERS
+from reference_servers import SERVERS
 
 
 @dataclass
