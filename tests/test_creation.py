@@ -650,3 +650,46 @@ def test_options_reach_the_array():
     lock = zarrc.ThreadSynchronizer()
     assert zarrc.create_array({}, shape=5, dtype="i4", synchronizer=lock).synchronizer is lock
     assert zarrc.create_array({}, shape=5, dtype="i4", config={"write_empty_chunks": True}).write_empty_chunks
+
+
+def test_compressors_among_the_filters_of_format_2():
+    import numcodecs
+
+    filters = [numcodecs.GZip(), codecs.ZstdCodec(), numcodecs.Blosc(shuffle=2)]
+    z = zarrc.create_array({}, shape=100, dtype="i2", zarr_format=2, filters=filters, compressors=None)
+    z[:] = np.arange(100)
+    assert (z[:] == np.arange(100)).all()
+    assert z.filters == [numcodecs.GZip(), numcodecs.Zstd(0), numcodecs.Blosc(shuffle=2)]
+
+
+def test_other_names_of_arguments():
+    assert zarrc.create(10, chunk_shape=(5,)).chunks == (5,)
+    with pytest.raises(ValueError, match="chunk_shape="):
+        zarrc.create(10, chunks=2, chunk_shape=(5,))
+    assert zarrc.empty(10, fill_value=4)[0] == 4
+
+
+def test_from_array_keeps_the_keys_of_chunks():
+    encoding = {"name": "v2", "separator": "/"}
+    source = zarrc.create_array({}, shape=10, dtype="i1", chunk_key_encoding=encoding)
+    assert zarrc.from_array({}, data=source).metadata.chunk_key_encoding.name == "v2"
+    assert zarrc.from_array({}, data=source, zarr_format=2).metadata.chunk_key_encoding.separator == "."
+
+
+def test_from_array_keeps_shards():
+    source = zarrc.create_array({}, shape=(20, 20), chunks=(5, 5), shards=(10, 10), dtype="i1")
+    source[:] = 3
+    copy = zarrc.from_array({}, data=source)
+    assert (copy.metadata, copy.chunks, copy.shards) == (source.metadata, (5, 5), (10, 10))
+    assert (copy[:] == 3).all()
+    assert zarrc.from_array({}, data=source, shards=None).shards is None
+    assert zarrc.zeros_like(source).shards == (10, 10)
+    outer = zarrc.create_array(
+        {},
+        shape=(20, 20),
+        chunks=(10, 10),
+        dtype="i1",
+        serializer=codecs.ShardingCodec((5, 5)),
+        compressors=codecs.Crc32cCodec(),
+    )
+    assert zarrc.from_array({}, data=outer).metadata == outer.metadata

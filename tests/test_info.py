@@ -96,15 +96,27 @@ def test_array_of_format_3():
         "Compressors",
         "Store type",
         "No. bytes",
-        "No. bytes stored",
-        "Storage ratio",
-        "Chunks initialized",
     ]
     assert rows["Zarr format"] == "3"
     assert rows["Filters"] == "()"
     assert rows["Serializer"].startswith("BytesCodec(")
     assert rows["Compressors"] == "(ZstdCodec(level=0, checksum=False),)"
-    assert rows["Chunks initialized"] == "1/2"
+    complete = repr(z.info_complete()).splitlines()
+    assert len(complete) == len(rows) + 3
+    assert [line.split(":")[0].strip() for line in complete[-3:]] == [
+        "No. bytes stored",
+        "Storage ratio",
+        "Chunks initialized",
+    ]
+    assert complete[-1].endswith(": 1/2")
+
+
+def test_array_with_shards():
+    z = zarrc.create_array({}, shape=(4, 6), chunks=(2, 2), shards=(2, 6), dtype="i2")
+    z[:2] = 1
+    complete = repr(z.info_complete())
+    assert "Shard shape        : (2, 6)\nChunk shape        : (2, 2)\n" in complete
+    assert complete.endswith("Shards initialized : 1/2\nChunks initialized : 3/6\n")
 
 
 def test_group():

@@ -85,6 +85,7 @@ _MODULES = {
         "zeros",
         "zeros_like",
     ),
+    "dtype": (),
     "errors": ("CopyError", "MetadataError"),
     "hierarchy": ("Group", "create_group", "create_hierarchy", "group", "open_group"),
     "info": (),

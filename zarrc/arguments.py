@@ -283,6 +283,7 @@ BYTES = ("bytes", "variable_length_bytes")
 
 
 def _object_shorthand(dtype: Any) -> dict[str, Any] | None:
+    dtype = getattr(dtype, "python_type", dtype)  # zarrc.dtype's strings and bytes
     if dtype is str or getattr(dtype, "kind", None) == "T":
         return {"id": "vlen-utf8"}
     if dtype is bytes:

@@ -12,11 +12,12 @@ from .copies import copy as copy
 from .copies import copy_all as copy_all
 from .copies import copy_store as copy_store
 from .core import Array
-from .creation import READ_MODES, Place, array, check_mode, open_array, place, with_consolidated
+from .creation import array, open_array
 from .errors import GroupNotFoundError, PathNotFoundError
 from .hierarchy import Group, open_group
 from .info import TreeViewer
 from .metadata.model import ArrayMetadata
+from .placing import READ_MODES, Place, check_mode, place, with_consolidated
 from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
 
 if TYPE_CHECKING:

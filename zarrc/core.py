@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -22,6 +22,7 @@ from .metadata.model import SHARDING, ArrayMetadata
 from .objects import as_array
 from .selecting import Selecting
 from .storage import base
+from .storage.store_path import StorePath
 
 # what an array is opened with where nobody says anything; pickles leave it out
 _USUAL: dict[str, Any] = {
@@ -229,6 +230,11 @@ class Array(Selecting):
         return self._path
 
     @property
+    def store_path(self) -> StorePath:
+        """Store and path as one."""
+        return StorePath(self._store, self._path)
+
+    @property
     def name(self) -> str | None:
         """Path with a slash at its beginning; None at the root."""
         return f"/{self._path}" if self._path else None
@@ -265,6 +271,11 @@ class Array(Selecting):
             self._attrs = Attributes(self._store, key, self._read_only, self._cache_attrs, self._synchronizer)
             self._attrs._cached_asdict, self._attributes_read = self._attributes_read, None
         return self._attrs
+
+    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Array:
+        """Set several attributes in one write; return the array."""
+        self.attrs.update(new_attributes)
+        return self
 
     # ------------------------------------------------------------ what it is
 
@@ -394,10 +405,20 @@ class Array(Selecting):
     @property
     def nchunks_initialized(self) -> int:
         """Number of chunks that are stored; of a shard that is stored, all count."""
-        stored = (coords for coords in self._stored_chunks() if self._is_in_grid(coords))
         if self._meta.sharding is None:
-            return sum(1 for _ in stored)
+            return self.nshards_initialized
+        stored = (coords for coords in self._stored_chunks() if self._is_in_grid(coords))
         return sum(map(self._chunks_under_key, stored))
+
+    @property
+    def nshards(self) -> int:
+        """Number of keys that hold chunks, stored or not: of shards, or of chunks where nothing is sharded."""
+        return self._current().nchunks
+
+    @property
+    def nshards_initialized(self) -> int:
+        """Number of these that are stored."""
+        return sum(1 for coords in self._stored_chunks() if self._is_in_grid(coords))
 
     def _chunks_under_key(self, coords: tuple[int, ...]) -> int:
         """Return how many chunks that lie in the array one key holds."""
@@ -690,6 +711,12 @@ class Array(Selecting):
         from .info import InfoReporter
 
         return InfoReporter(self)
+
+    def info_complete(self) -> Any:
+        """Return the report with what is stored, which takes a look at all keys of the array."""
+        from .info import InfoReporter, array_items
+
+        return InfoReporter(self, lambda: array_items(self, complete=True))
 
     def info_items(self) -> list[tuple[str, str]]:
         """Return the rows of the report as (label, value)."""

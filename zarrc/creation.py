@@ -7,50 +7,20 @@ is opened on it without reading it again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import nodes
-from .arguments import (
-    USUAL_SHARD,
-    guess_shards,
-    is_guess,
-    normalize_chunks,
-    normalize_dtype,
-    normalize_order,
-    normalize_shape,
-    normalize_shards,
-    refuse_unknown,
-    translate_h5py,
-)
-from .coding import Coding, Specs, build_specs, complete, object_data_type, shard
-from .config import config as settings
+from .arguments import is_guess, normalize_shape, refuse_unknown, translate_h5py
+from .coding import Coding
 from .core import Array
-from .errors import (
-    ArrayNotFoundError,
-    ConsolidatedMetadataNotFoundError,
-    ContainsArrayError,
-    ContainsGroupError,
-)
-from .metadata.dtypes import native_dtype
-from .metadata.fill_values import normalize_fill_value, normalize_text
-from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding
-from .objects import as_objects
-from .storage.base import dimension_separator as separator_of
-from .storage.base import normalize_store, only_format
-from .storage.store_path import StorePath
+from .description import ZERO, array_metadata, memory_order
+from .errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
+from .metadata.model import ArrayMetadata
+from .placing import READ_MODES, Place, check_mode, choose_format, place
+from .sources import as_source, kept_properties, like, source_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping, Sequence
-
-READ_MODES = ("r", "r+")
-MODES = ("r", "r+", "a", "w", "w-", "x")
-
-# The fill value of functions that tell "nothing said" from None.
-ZERO = 0
+    from collections.abc import Mapping, MutableMapping, Sequence
 
 # What `create_array` hands on to the array that it makes.
 ARRAY_OPTIONS = frozenset(
@@ -65,287 +35,6 @@ ARRAY_OPTIONS = frozenset(
         "write_empty_chunks",
     }
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a node is.
-
-    Attributes
-    ----------
-    store : MutableMapping
-    path : str
-        Normal.
-    chunk_store : MutableMapping or None
-        The store of its chunks, if that is another.
-    parent : str or None
-        Path of a group in the store that the caller has open, and that the node is to be in.
-    inherited : int or None
-        Its format, which is that of the node.
-    """
-
-    store: MutableMapping
-    path: str
-    chunk_store: MutableMapping | None = None
-    parent: str | None = None
-    inherited: int | None = None
-
-
-def place(
-    store: Any,
-    path: str | None = None,
-    chunk_store: Any = None,
-    mode: str = "a",
-    storage_options: Mapping[str, Any] | None = None,
-) -> Place:
-    """Return the place that a user's store and path mean; a `Place` given as store is returned as it is."""
-    if isinstance(store, Place):
-        return store
-    if isinstance(store, StorePath):
-        store, path = store.store, f"{store.path}/{path or ''}"
-    store = normalize_store(store, mode, storage_options)
-    if chunk_store is not None:
-        chunk_store = normalize_store(chunk_store, mode, storage_options)
-    return Place(store, nodes.normalize_path(path), chunk_store)
-
-
-def with_consolidated(
-    where: Place, use_consolidated: bool | str | None, zarr_format: int | None = None
-) -> Place:
-    """Return a place whose documents come from consolidated metadata, where these are asked for.
-
-    Parameters
-    ----------
-    where : Place
-    use_consolidated : bool, str or None
-        True: they must be there; a str is the key of format 2's. None and False: documents are read as they are.
-    zarr_format : {2, 3}
-        Look for those of one format only.
-
-    Raises
-    ------
-    ConsolidatedMetadataNotFoundError
-        There are none.
-    """
-    if use_consolidated is None or use_consolidated is False:
-        return where
-    from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
-
-    key = use_consolidated if isinstance(use_consolidated, str) else CONSOLIDATED_KEY
-    documents = _consolidated_documents(where, key, zarr_format)
-    return Place(
-        ConsolidatedMetadataStore(where.store, key, documents=documents),
-        where.path,
-        where.store if where.chunk_store is None else where.chunk_store,
-    )
-
-
-def _consolidated_documents(where: Place, key: str, zarr_format: int | None) -> dict[str, Any]:
-    """Return the documents by key: of format 3 from the group itself, of format 2 from the root or the group."""
-    from .storage.consolidated import CONSOLIDATED_KEY, read_v2, read_v3
-
-    if zarr_format != 2 and key == CONSOLIDATED_KEY:
-        has_document = nodes.document_key(where.path, nodes.V3_KEY) in where.store
-        if zarr_format == 3 or has_document:
-            return read_v3(where.store, where.path)
-    try:
-        return read_v2(where.store, key)
-    except ConsolidatedMetadataNotFoundError:
-        if not where.path:
-            raise
-        return read_v2(where.store, key, where.path)
-
-
-def choose_format(where: Place, said: int | None, also_said: int | None, usual: int) -> int:
-    """Return the format of a node that is about to be made.
-
-    Parameters
-    ----------
-    where : Place
-    said, also_said : int or None
-        What the user gave as ``zarr_format`` and as ``zarr_version``.
-    usual : int
-        What the function that the user called writes when nothing is said.
-
-    Raises
-    ------
-    ValueError
-        When a format is unknown, contradicts the other or the ancestor's.
-    """
-    if said is not None and also_said is not None and said != also_said:
-        raise ValueError(f"zarr_format={said} and zarr_version={also_said} contradict each other")
-    said = also_said if said is None else said
-    if said not in (None, 2, 3):
-        raise ValueError(f"zarr_format must be 2 or 3, found {said!r}")
-    inherited = where.inherited or only_format(where.store)
-    if inherited is None and where.path:
-        inherited = nodes.ancestor_format(where.store, where.path)
-    if said is not None and inherited not in (None, said):
-        raise ValueError(
-            f"zarr_format={said} at path {where.path!r}, but the group above it, or the store, "
-            f"is of format {inherited}"
-        )
-    return said or inherited or settings.get("default_zarr_format") or usual
-
-
-def array_metadata(
-    zarr_format: int,
-    shape: Any,
-    *,
-    dtype: Any = None,
-    chunks: Any = True,
-    shards: Any = None,
-    fill_value: Any = ZERO,
-    order: str | None = None,
-    coding: Coding | None = None,
-    object_codec: Any = None,
-    attributes: Mapping[str, Any] | None = None,
-    dimension_names: Sequence[str | None] | None = None,
-    chunk_key_encoding: Any = None,
-    dimension_separator: str | None = None,
-    store: MutableMapping | None = None,
-) -> ArrayMetadata:
-    """Return the complete metadata of a new array.
-
-    Parameters
-    ----------
-    zarr_format : int
-    shape, dtype, chunks
-        See `arguments`.
-    shards : int, tuple of int, "auto", mapping, None or False
-        None and False: a chunk is what one key holds.
-    fill_value : object
-        None is the null of format 2; format 3 takes the zero of the data type.
-    order : {"C", "F"}, optional
-        Layout of stored chunks in format 2. Format 3 stores in C order.
-    coding : Coding
-    object_codec : codec
-        What turns objects into bytes.
-    attributes, dimension_names, chunk_key_encoding, dimension_separator
-        As `create_array` and `create` describe them.
-    store : MutableMapping
-        Asked for the separator of chunk keys that it prefers.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When arguments are wrong, contradict each other or mean nothing for the format.
-    """
-    dtype, object_codec = normalize_dtype(dtype, object_codec)
-    dtype, shape = _without_subarray(dtype, normalize_shape(shape))
-    order = "C" if order is None or zarr_format == 3 else normalize_order(order)
-    codecs = build_specs(coding or Coding(), object_codec, zarr_format, dtype, len(shape), order)
-    object_type = object_data_type(codecs, dtype)
-    chunk_shape, codecs = _under_one_key(chunks, shards, codecs, shape, dtype.itemsize, zarr_format)
-    metadata = ArrayMetadata(
-        zarr_format=zarr_format,
-        shape=shape,
-        dtype=dtype if zarr_format == 2 else native_dtype(dtype),
-        chunk_shape=chunk_shape,
-        fill_value=_fill_value(fill_value, dtype, zarr_format, object_type),
-        codecs=codecs,
-        chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
-        attributes=dict(attributes or {}),
-        dimension_names=_dimension_names(dimension_names, zarr_format),
-        extra={} if dimension_separator is None else {"dimension_separator": dimension_separator},
-        data_type=object_type if zarr_format == 3 else None,
-    )
-    return complete(metadata)
-
-
-def _under_one_key(
-    chunks: Any, shards: Any, codecs: Specs, shape: tuple[int, ...], itemsize: int, zarr_format: int
-) -> tuple[tuple[int, ...], Specs]:
-    """Return the shape of what one key holds, and the codecs of that."""
-    usual_nbytes = settings.get("array.target_shard_size_bytes") or USUAL_SHARD
-    if shards is None or shards is False:
-        inner = next((spec.configuration["chunk_shape"] for spec in codecs if spec.name == SHARDING), None)
-        if inner is None or not is_guess(chunks):
-            return normalize_chunks(chunks, shape, itemsize), codecs
-        return guess_shards(shape, tuple(inner), itemsize, usual_nbytes), codecs
-    if zarr_format == 2:
-        raise ValueError("shards= is for format 3: format 2 keeps each chunk under a key of its own")
-    index_location = "end"
-    if isinstance(shards, Mapping):
-        index_location = shards.get("index_location", index_location)
-        shards = shards["shape"]
-    inner, outer = normalize_shards(shards, chunks, shape, itemsize, usual_nbytes)
-    return outer, shard(codecs, inner, index_location)
-
-
-def _without_subarray(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[np.dtype, tuple[int, ...]]:
-    """Move the axes of a sub-array data type to the end of the shape."""
-    if dtype.subdtype is None:
-        return dtype, shape
-    base, axes = dtype.subdtype
-    return base, shape + axes
-
-
-def _fill_value(fill_value: Any, dtype: np.dtype, zarr_format: int, object_type: str | None) -> Any:
-    if zarr_format == 2:
-        return normalize_fill_value(fill_value, dtype)
-    if object_type is not None:
-        return normalize_text(fill_value, object_type)
-    return normalize_fill_value(ZERO if fill_value is None else fill_value, native_dtype(dtype))
-
-
-def _dimension_names(names: Any, zarr_format: int) -> tuple[str | None, ...] | None:
-    if names is None:
-        return None
-    if zarr_format == 2:
-        raise ValueError(
-            "dimension_names= is for format 3; in format 2 an attribute such as _ARRAY_DIMENSIONS has them"
-        )
-    return tuple(names)
-
-
-def _key_encoding(
-    encoding: Any, separator: str | None, zarr_format: int, store: MutableMapping | None
-) -> ChunkKeyEncoding:
-    if zarr_format == 2:
-        return ChunkKeyEncoding("v2", _separator(encoding, separator, store))
-    if separator is not None:
-        raise ValueError(
-            f"dimension_separator= is for format 2; say chunk_key_encoding={{'name': 'default', "
-            f"'separator': {separator!r}}}"
-        )
-    name, separator = _name_and_separator(encoding)
-    name = name or "default"
-    return ChunkKeyEncoding(name, separator or ("." if name == "v2" else "/"))
-
-
-def _separator(encoding: Any, separator: str | None, store: MutableMapping | None) -> str:
-    """Return the separator of format 2's chunk keys: what is said, or what the store's layout asks for."""
-    name, other = _name_and_separator(encoding)
-    if name not in (None, "v2"):
-        raise ValueError(f"chunk key encoding {name!r} is for format 3; format 2 has 'v2' alone")
-    separator = separator or other
-    of_store = None if store is None else separator_of(store)
-    if separator is None:
-        return of_store or "."
-    if of_store not in (None, separator):
-        raise ValueError(
-            f"dimension_separator={separator!r} conflicts with the store's own, {of_store!r}: leave it out"
-        )
-    return separator
-
-
-def _name_and_separator(encoding: Any) -> tuple[str | None, str | None]:
-    """Return both parts of a chunk key encoding: a model, a dict, a pair, a name or None."""
-    if encoding is None:
-        return None, None
-    if isinstance(encoding, str):
-        return encoding, None
-    if isinstance(encoding, dict):
-        inner = encoding.get("configuration", encoding)
-        return encoding.get("name"), inner.get("separator")
-    if isinstance(encoding, tuple | list) and len(encoding) == 2:
-        return encoding[0], encoding[1]
-    if hasattr(encoding, "name") and hasattr(encoding, "separator"):
-        return encoding.name, encoding.separator
-    raise TypeError(
-        f"chunk_key_encoding must be like {{'name': 'default', 'separator': '/'}}, found {encoding!r}"
-    )
 
 
 def _make(where: Place, metadata: ArrayMetadata, overwrite: bool, **options: Any) -> Array:
@@ -464,8 +153,8 @@ def create(
         See `create_array`.
     storage_options, config
         See `create_array`.
-    compression, compression_opts, fillvalue
-        h5py's words for `compressor` and `fill_value`. What else h5py knows is
+    compression, compression_opts, fillvalue, chunk_shape
+        Other words for `compressor`, `fill_value` and `chunks`. What else h5py knows is
         ignored with a warning.
 
     Returns
@@ -487,6 +176,10 @@ def create(
     """
     if "fillvalue" in h5py_arguments:
         fill_value = h5py_arguments.pop("fillvalue")
+    if "chunk_shape" in h5py_arguments:
+        if not is_guess(chunks):
+            raise ValueError("chunk_shape= is another name of chunks=: give one of them")
+        chunks = h5py_arguments.pop("chunk_shape")
     refuse_unknown(h5py_arguments, "create")
     where = place(store, path, chunk_store, "w" if overwrite else "a", storage_options)
     zarr_format = choose_format(where, zarr_format, zarr_version, usual=2)
@@ -529,32 +222,13 @@ def create(
     )
 
 
-def memory_order(config: Any, order: str | None, zarr_format: int) -> Any:
-    """Return an array's configuration with the memory order that `order` asks for in format 3.
-
-    A warning says that format 3 stores in C order all the same.
-    """
-    if order is None or zarr_format == 2:
-        return config
-    order = normalize_order(order)
-    import warnings
-
-    warnings.warn(
-        "order= does not change how format 3 arrays are stored, only the memory layout of arrays that are "
-        f"returned, as config={{'order': {order!r}}} does; a TransposeCodec as filter changes what is stored",
-        RuntimeWarning,
-        stacklevel=3,
-    )
-    given = config if isinstance(config, dict) or config is None else vars(config)
-    return {"order": order, **(given or {})}
-
-
 def empty(shape: Any, **kwargs: Any) -> Array:
     """Create an array without a fill value (format 2), or filled with zeros (format 3); see `create`.
 
     Cells that were never written read as zeros.
     """
-    return create(shape=shape, fill_value=None, **kwargs)
+    kwargs.setdefault("fill_value", None)
+    return create(shape=shape, **kwargs)
 
 
 def zeros(shape: Any, **kwargs: Any) -> Array:
@@ -610,55 +284,6 @@ def array(data: Any, **kwargs: Any) -> Array:
     result[...] = data
     result.read_only = read_only
     return result
-
-
-def as_source(data: Any, dtype: Any = None) -> Any:
-    """Return data that has a shape and a data type: itself, or an ndarray of it."""
-    if hasattr(data, "shape") and hasattr(data, "dtype"):
-        return data
-    if isinstance(dtype, str) and dtype.startswith("array:"):
-        return as_objects(data, np.dtype(object), (len(data),))  # the arrays are elements
-    if dtype is not None:
-        dtype = normalize_dtype(dtype)[0]
-    return np.asarray(data, dtype=dtype if dtype is not None and dtype.kind == "O" else None)
-
-
-def source_chunks(data: Any) -> Any:
-    """Return the chunk shape of an array-like, or True (guess one) where it has none that is regular."""
-    chunks = getattr(data, "chunks", None)
-    if not isinstance(chunks, tuple) or len(chunks) != len(data.shape):
-        return True
-    return chunks if all(isinstance(n, int) for n in chunks) else True
-
-
-def like(other: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments of `create` for an array like another, completed from it.
-
-    Parameters
-    ----------
-    other : array-like
-        Gives shape, data type and chunks; a zarrc array also format and codecs.
-    arguments : dict
-        What the user gave; it wins.
-    """
-    other = as_source(other)
-    found: dict[str, Any] = {"shape": other.shape, "dtype": other.dtype, "chunks": source_chunks(other)}
-    if isinstance(other, Array):
-        found |= _codecs_of(other, arguments)
-    return {**found, **arguments}
-
-
-def _codecs_of(other: Array, arguments: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"zarr_format": other.zarr_format}
-    if arguments.keys() & {"zarr_version", "zarr_format"}:
-        del found["zarr_format"]
-    if "codecs" in arguments:
-        return found
-    if other.zarr_format == 2:
-        found |= {"filters": other.filters, "order": other.order}
-        return found if "compressors" in arguments else found | {"compressor": other.compressor}
-    found |= {"filters": other.filters}
-    return found if "compressor" in arguments else found | {"compressors": other.compressors}
 
 
 def empty_like(a: Any, **kwargs: Any) -> Array:
@@ -801,12 +426,6 @@ def open_array(
         if mode != "a" or error.path != where.path:
             raise
         return _open_existing(where, existing)  # another thread made it
-
-
-def check_mode(mode: str) -> None:
-    """Raise ValueError if a mode is none of those that openers know."""
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(map(repr, MODES))}; found {mode!r}")
 
 
 def _open_existing(where: Place, options: dict[str, Any]) -> Array:
@@ -1052,11 +671,11 @@ def from_array(
         "serializer": serializer,
         "fill_value": fill_value,
     }
-    usual = {"chunks": source_chunks(data)}
+    usual: dict[str, Any] = {"chunks": source_chunks(data)}
     if isinstance(data, Array):
         zarr_format = data.zarr_format if zarr_format is None else zarr_format
         attributes = data.attrs.asdict() if attributes is None else attributes
-        usual |= _properties_of(data, zarr_format)
+        usual |= kept_properties(data, zarr_format)
         if dimension_names is None and zarr_format == 3:
             dimension_names = data.metadata.dimension_names
     return create_array(
@@ -1068,23 +687,8 @@ def from_array(
         zarr_format=zarr_format,
         attributes=attributes,
         dimension_names=dimension_names,
-        **{key: value for key, value in usual.items() if _is_keep(said[key])},
-        **{key: value for key, value in said.items() if not _is_keep(value)},
-        **kwargs,
+        **{**usual, **{key: value for key, value in said.items() if not _is_keep(value)}, **kwargs},
     )
-
-
-def _properties_of(source: Array, zarr_format: int) -> dict[str, Any]:
-    found = {
-        "chunks": source.chunks,
-        "shards": source.shards,
-        "filters": source.filters,
-        "compressors": source.compressors,
-        "fill_value": source.fill_value,
-    }
-    if source.zarr_format == zarr_format == 3:
-        found["serializer"] = source.serializer
-    return found
 
 
 def _is_keep(value: Any) -> bool:

@@ -9,14 +9,14 @@ Each is also a built-in kind, so that callers can catch either::
     ├── BadCompressorError (ValueError)
     ├── CodecError (RuntimeError, ValueError)   bytes that cannot be encoded or decoded
     │   └── ChecksumError
-    ├── ContainsArrayError, ContainsGroupError (ValueError)
+    ├── ContainsArrayError, ContainsGroupError (ValueError, FileExistsError)
     ├── NodeNotFoundError (ValueError, FileNotFoundError)
     │   ├── ArrayNotFoundError
     │   ├── GroupNotFoundError
     │   └── PathNotFoundError
     ├── ConsolidatedMetadataNotFoundError (ValueError, KeyError)
     ├── ChunkNotFoundError (LookupError)
-    ├── ReadOnlyError (PermissionError)
+    ├── ReadOnlyError (PermissionError, ValueError)
     ├── StoreError (OSError)                    a server that did not answer as it should
     │   ├── StorePermissionError (PermissionError)
     │   ├── StoreTimeoutError (TimeoutError)
@@ -40,6 +40,11 @@ class ZarrcError(Exception):
 
 class MetadataError(ZarrcError, ValueError):
     """A metadata document is missing, malformed or contradicts itself."""
+
+
+# names of version 3
+MetadataValidationError = MetadataError
+NodeTypeValidationError = MetadataError
 
 
 class UnknownCodecError(MetadataError):
@@ -85,7 +90,7 @@ class ChecksumError(CodecError):
     """Stored bytes do not match their checksum."""
 
 
-class ContainsArrayError(ZarrcError, ValueError):
+class ContainsArrayError(ZarrcError, ValueError, FileExistsError):
     """An array stands where something else was to be made."""
 
     def __init__(self, path: str) -> None:
@@ -93,7 +98,7 @@ class ContainsArrayError(ZarrcError, ValueError):
         self.path = path
 
 
-class ContainsGroupError(ZarrcError, ValueError):
+class ContainsGroupError(ZarrcError, ValueError, FileExistsError):
     """A group stands where something else was to be made."""
 
     def __init__(self, path: str) -> None:
@@ -139,7 +144,7 @@ class ChunkNotFoundError(ZarrcError, LookupError):
     """A chunk is absent and ``fill_missing_chunks`` is off."""
 
 
-class ReadOnlyError(ZarrcError, PermissionError):
+class ReadOnlyError(ZarrcError, PermissionError, ValueError):
     """A write was asked of a read-only object."""
 
     def __init__(self, message: str = "object is read-only") -> None:

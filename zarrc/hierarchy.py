@@ -13,7 +13,6 @@ from .arguments import normalize_dtype, normalize_shape
 from .array_config import ArrayConfig
 from .attrs import Attributes
 from .core import Array
-from .creation import Place, check_mode, choose_format, place
 from .errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -25,7 +24,9 @@ from .info import Branch, InfoReporter, TreeViewer, group_items
 from .layout import plant
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .nodes import normalize_path
+from .placing import READ_MODES, Place, check_mode, choose_format, place, with_consolidated
 from .storage import base
+from .storage.store_path import StorePath
 
 Metadata = ArrayMetadata | GroupMetadata
 
@@ -138,6 +139,11 @@ class Group(MutableMapping):
     def path(self) -> str:
         """Path in the store, without slashes at its ends."""
         return self._path
+
+    @property
+    def store_path(self) -> StorePath:
+        """Store and path as one."""
+        return StorePath(self._store, self._path)
 
     @property
     def name(self) -> str:
@@ -967,7 +973,7 @@ def open_group(
     check_mode(mode)
     where = place(store if store is not None else _memory(), path, chunk_store, mode, storage_options)
     if mode in ("r", "r+", "a"):
-        where = creation.with_consolidated(where, use_consolidated, zarr_format or zarr_version)
+        where = with_consolidated(where, use_consolidated, zarr_format or zarr_version)
     metadata = _open_or_create(where, mode, zarr_format, zarr_version, attributes)
     return Group(
         where.store,
@@ -990,7 +996,7 @@ def _open_or_create(
     attributes: Mapping[str, Any] | None,
 ) -> GroupMetadata:
     said = zarr_format or zarr_version
-    if mode in creation.READ_MODES:
+    if mode in READ_MODES:
         return _read_group(where.store, where.path, said)
     if mode == "a":
         try:

@@ -27,16 +27,19 @@ class InfoReporter:
     obj : Array or Group
         Anything with a method `info_items` that returns (label, value) rows. It
         is asked each time that the report is shown.
+    items : callable, optional
+        Returns the rows in its place.
     """
 
-    def __init__(self, obj: Any) -> None:
+    def __init__(self, obj: Any, items: Callable[[], Rows] | None = None) -> None:
         self.obj = obj
+        self._items = obj.info_items if items is None else items
 
     def __repr__(self) -> str:
-        return text_report(self.obj.info_items())
+        return text_report(self._items())
 
     def _repr_html_(self) -> str:
-        return html_report(self.obj.info_items())
+        return html_report(self._items())
 
 
 def text_report(rows: Rows) -> str:
@@ -152,9 +155,15 @@ def type_name(obj: Any) -> str:
     return f"{module}.{kind.__name__}"
 
 
-def array_items(array: Array) -> Rows:
-    """Return the rows of an array, storage statistics included."""
-    return [*_identity(array), *_layout(array), *_codecs(array), *_places(array), *_statistics(array)]
+def array_items(array: Array, complete: bool = False) -> Rows:
+    """Return the rows of an array.
+
+    Format 2's have always told what is stored, which takes a look at all keys; those of
+    format 3 do where `complete` says so.
+    """
+    rows = [*_identity(array), *_layout(array), *_codecs(array), *_places(array)]
+    rows.append(("No. bytes", bytes_report(array.nbytes)))
+    return [*rows, *_statistics(array)] if complete or array.zarr_format == 2 else rows
 
 
 def group_items(group: Group) -> Rows:
@@ -213,10 +222,12 @@ def _places(node: Array | Group) -> Rows:
 
 
 def _statistics(array: Array) -> Rows:
-    rows = [("No. bytes", bytes_report(array.nbytes))]
+    rows = []
     stored = array.nbytes_stored
     if stored > 0:
         rows.append(("No. bytes stored", bytes_report(stored)))
         rows.append(("Storage ratio", f"{array.nbytes / stored:.1f}"))
+    if array.shards is not None:
+        rows.append(("Shards initialized", f"{array.nshards_initialized}/{array.nshards}"))
     rows.append(("Chunks initialized", f"{array.nchunks_initialized}/{array.nchunks}"))
     return rows

@@ -422,3 +422,42 @@ def test_unknown_data_type_is_its_own_error():
 def test_wrong_groups(changes):
     with pytest.raises(MetadataError, match=next(iter(changes))):
         v3.decode({"zarr_format": 3, "node_type": "group"} | changes)
+
+
+def test_storage_transformers():
+    unknown = {"name": "unheard-of", "configuration": {"a": 1}}
+    for wrong in ([unknown], ["unheard-of"]):
+        with pytest.raises(MetadataError, match="unknown storage_transformers 'unheard-of'"):
+            v3.decode(ZARR_JSON | {"storage_transformers": wrong})
+    with pytest.raises(MetadataError, match="must be a list"):
+        v3.decode(ZARR_JSON | {"storage_transformers": unknown})
+    ignored = [unknown | {"must_understand": False}]
+    meta = v3.decode(ZARR_JSON | {"storage_transformers": ignored})
+    assert v3.encode_document(meta)["storage_transformers"] == ignored
+
+
+@pytest.mark.parametrize("decode", [v3.decode, v2.decode_array])
+def test_nodes_as_dicts(decode):
+    meta = decode(ZARR_JSON if decode is v3.decode else ZARRAY)
+    again = type(meta).from_dict(meta.to_dict())
+    assert again == meta
+    meta = replace(meta, attributes={"a": 1})
+    assert meta.to_dict()["attributes"] == {"a": 1}
+    assert type(meta).from_dict(meta.to_dict()) == meta
+    with pytest.raises(MetadataError, match="do not describe a group"):
+        GroupMetadata.from_dict(meta.to_dict())
+    group = GroupMetadata(meta.zarr_format, {"b": 2})
+    assert GroupMetadata.from_dict(group.to_dict()) == group
+    with pytest.raises(MetadataError, match="zarr_format must be 2 or 3"):
+        GroupMetadata.from_dict({"zarr_format": 4})
+
+
+def test_compressors_among_the_filters_of_format_2():
+    filters = [
+        {"id": "gzip", "level": 1},
+        {"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 2, "blocksize": 0},
+    ]
+    document = (json.loads(ZARRAY) if not isinstance(ZARRAY, dict) else ZARRAY) | {"filters": filters}
+    meta = v2.decode_array(document)
+    assert [spec.name for spec in meta.codecs][:2] == ["numcodecs.gzip", "numcodecs.blosc"]
+    assert json.loads(v2.encode_array(meta))["filters"] == filters

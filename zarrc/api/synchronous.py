@@ -1,6 +1,19 @@
 """The functions that open and make arrays and groups, under the module name of version 3."""
 
-from zarrc.convenience import load, open, save, save_array, save_group, tree
+from zarrc.convenience import (
+    consolidate_metadata,
+    copy,
+    copy_all,
+    copy_store,
+    load,
+    open,
+    open_consolidated,
+    save,
+    save_array,
+    save_group,
+    tree,
+)
+from zarrc.core import Array
 from zarrc.creation import (
     array,
     create,
@@ -17,13 +30,20 @@ from zarrc.creation import (
     zeros,
     zeros_like,
 )
-from zarrc.hierarchy import create_group, group, open_group
+from zarrc.hierarchy import Group, create_group, create_hierarchy, group, open_group
 
 __all__ = [
+    "Array",
+    "Group",
     "array",
+    "consolidate_metadata",
+    "copy",
+    "copy_all",
+    "copy_store",
     "create",
     "create_array",
     "create_group",
+    "create_hierarchy",
     "empty",
     "empty_like",
     "from_array",
@@ -35,6 +55,7 @@ __all__ = [
     "ones_like",
     "open",
     "open_array",
+    "open_consolidated",
     "open_group",
     "open_like",
     "save",

@@ -140,8 +140,9 @@ def _extra(content: dict, known: tuple[str, ...]) -> dict:
 
 
 def _decode_array(content: dict) -> ArrayMetadata:
-    if content.get("storage_transformers"):
-        raise MetadataError(f"unknown storage_transformers {shorten(content['storage_transformers'])}")
+    extra = _extra(content, ARRAY_KEYS)
+    if _ignored_transformers(content.get("storage_transformers")):
+        extra["storage_transformers"] = content["storage_transformers"]
     data_type = require(content, "data_type", "zarr.json")
     dtype = dtypes.decode_v3(data_type)
     return ArrayMetadata(
@@ -154,9 +155,28 @@ def _decode_array(content: dict) -> ArrayMetadata:
         chunk_key_encoding=_decode_key_encoding(require(content, "chunk_key_encoding", "zarr.json")),
         attributes=_attributes(content),
         dimension_names=_decode_dimension_names(content.get("dimension_names")),
-        extra=_extra(content, ARRAY_KEYS),
+        extra=extra,
         data_type=own_spelling(data_type, dtype),
     )
+
+
+def _ignored_transformers(value: object) -> bool:
+    """Say whether there are storage transformers, all of which may be ignored.
+
+    Raises
+    ------
+    MetadataError
+        One must be understood; there are none that are.
+    """
+    if value is None:
+        return False
+    if not isinstance(value, (list, tuple)):
+        raise MetadataError(f"storage_transformers must be a list, not {shorten(value)}")
+    for item in value:
+        name, _, must_understand = _extension(item, "storage_transformers")
+        if must_understand:
+            raise MetadataError(f"unknown storage_transformers {name!r}")
+    return bool(value)
 
 
 def _encode_array(meta: ArrayMetadata) -> dict:

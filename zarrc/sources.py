@@ -1,0 +1,93 @@
+"""Arrays that others are made from, or like: what is taken over from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .arguments import normalize_dtype
+from .core import Array
+from .objects import as_objects
+
+
+def as_source(data: Any, dtype: Any = None) -> Any:
+    """Return data that has a shape and a data type: itself, or an ndarray of it."""
+    if hasattr(data, "shape") and hasattr(data, "dtype"):
+        return data
+    if isinstance(dtype, str) and dtype.startswith("array:"):
+        return as_objects(data, np.dtype(object), (len(data),))  # the arrays are elements
+    if dtype is not None:
+        dtype = normalize_dtype(dtype)[0]
+    return np.asarray(data, dtype=dtype if dtype is not None and dtype.kind == "O" else None)
+
+
+def source_chunks(data: Any) -> Any:
+    """Return the chunk shape of an array-like, or True (guess one) where it has none that is regular."""
+    chunks = getattr(data, "chunks", None)
+    if not isinstance(chunks, tuple) or len(chunks) != len(data.shape):
+        return True
+    return chunks if all(isinstance(n, int) for n in chunks) else True
+
+
+def like(other: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of `create` for an array like another, completed from it.
+
+    Parameters
+    ----------
+    other : array-like
+        Gives shape, data type and chunks; a zarrc array also format, shards and codecs.
+    arguments : dict
+        What the user gave; it wins.
+    """
+    other = as_source(other)
+    found: dict[str, Any] = {"shape": other.shape, "dtype": other.dtype, "chunks": source_chunks(other)}
+    if isinstance(other, Array):
+        zarr_format = arguments.get("zarr_format") or arguments.get("zarr_version") or other.zarr_format
+        found |= layout_of(other, zarr_format) | _codecs_of(other, zarr_format, arguments)
+        if "chunks" in arguments:
+            found["shards"] = None
+        if not arguments.keys() & {"zarr_format", "zarr_version"}:
+            found["zarr_format"] = zarr_format
+    return {**found, **arguments}
+
+
+def _codecs_of(other: Array, zarr_format: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the codecs of an array as arguments, but for those that contradict what the user gave."""
+    if "codecs" in arguments:
+        return {}
+    found = {"filters": other.filters, "compressors": other.compressors}
+    if other.zarr_format == 2:
+        found["order"] = other.order
+    elif zarr_format == 3:
+        found["serializer"] = other.serializer
+    if "compressor" in arguments:
+        del found["compressors"]
+    return found
+
+
+def kept_properties(source: Array, zarr_format: int) -> dict[str, Any]:
+    """Return arguments of `create_array`: the chunks, the codecs and the fill value of an array."""
+    found = {
+        **layout_of(source, zarr_format),
+        "filters": source.filters,
+        "compressors": source.compressors,
+        "fill_value": source.fill_value,
+    }
+    if source.zarr_format == zarr_format:
+        found["chunk_key_encoding"] = source.metadata.chunk_key_encoding
+        if zarr_format == 3:
+            found["serializer"] = source.serializer
+    return found
+
+
+def layout_of(source: Array, zarr_format: int) -> dict[str, Any]:
+    """Return chunks and shards of an array as `create` takes them.
+
+    Shards that have codecs around them are chunks to it: the serializer divides them.
+    """
+    if zarr_format == 2:
+        return {"chunks": source.chunks}
+    if len(source.metadata.codecs) > 1:
+        return {"chunks": source.metadata.chunk_shape, "shards": None}
+    return {"chunks": source.chunks, "shards": source.shards}
