@@ -199,14 +199,120 @@ STORAGE_REFERENCE = [
     ),
 ]
 
-GUIDE = [
-    Adjustment("000-line-102", "the report of format 3", needs="the surface of version 3"),
-    Adjustment("000-line-130", "the report of format 3", needs="the surface of version 3"),
-    Adjustment("000-line-218", "sharding", needs="the surface of version 3"),
-]
+_SMALLER = {"(1000, 1000)": "(100, 100)", "(10000, 10000)": "(1000, 1000)"}
+_DASK = """import dask.array as da
+dask_z = da.from_zarr('data.zarr')
+result = dask_z.mean().compute()  # Processes in chunks
+"""
+_XARRAY = """import xarray as xr
+ds = xr.open_zarr('data.zarr')
+ds.to_netcdf('data.nc')
+"""
+_HDF5 = """
+import h5py
+import numpy as np
+with h5py.File('data.h5', 'w') as file:
+    file['dataset_name'] = np.arange(10000).reshape(100, 100)
+np.save('data.npy', np.arange(10000).reshape(100, 100))
+"""
 
 QUICK_START = [
-    Adjustment("003", "names, sizes and folders are not adjusted yet", needs="the surface of version 3"),
+    Adjustment("003-installation", "commands of a shell", skip=True),
+    Adjustment("003-installation-2", "commands of a shell", skip=True),
+    Adjustment("003-basic-array-creation", "scaled", replace=_SMALLER),
+    Adjustment(
+        "003-creating-arrays",
+        "two arrays of one path",
+        replace={"chunks=(10, 10), store='data.zarr'": "chunks=(10, 10), store='data.zarr', overwrite=True"},
+    ),
+    Adjustment(
+        "003-opening-existing-arrays",
+        "the array that there is",
+        before="import zarr; zarr.zeros((100, 100), chunks=(10, 10), store='data.zarr')",
+    ),
+    Adjustment(
+        "003-reading-and-writing-data",
+        "the array, with 100 columns",
+        before="import zarr; z = zarr.zeros((100, 100), chunks=(10, 10))",
+        after="assert (data.shape, row.shape) == ((100, 100), (100,)); assert (z[0] == np.arange(100)).all()",
+    ),
+    Adjustment(
+        "003-resizing-and-appending",
+        "scaled; rows that are appended are as long as the resized array's",
+        before="import zarr; z = zarr.zeros((100, 100), chunks=(10, 10))",
+        replace={"15000, 15000": "150, 150", "(1000, 10000)": "(10, 150)"},
+        after="assert z.shape == (160, 150)",
+    ),
+    Adjustment(
+        "003-sharding-for-large-scale-storage",
+        "what it says in words",
+        after="assert (z.chunks, z.shards) == ((100, 100), (1000, 1000))",
+    ),
+    Adjustment(
+        "003-configuring-compression",
+        "three arrays of one path",
+        replace={"store='data.zarr'": "overwrite=True, store='data.zarr'"},
+        after="assert z.compressors == ()",
+    ),
+    Adjustment("003-cloud-storage-s3-gcs", "buckets", needs="s3-server"),
+    Adjustment(
+        "003-creating-and-using-groups",
+        "what it says in words",
+        after="assert array.shape == (365, 720, 1440)",
+    ),
+    Adjustment(
+        "003-attributes-and-metadata",
+        "the array was in memory: in the folder is the group",
+        replace={"z2.attrs['description']": "z2.attrs['project']"},
+    ),
+    Adjustment("003-dask-integration", "another library", skip=True),
+    Adjustment("003-xarray-integration", "another library", skip=True),
+    Adjustment(
+        "003-thread-safe-operations",
+        "the array that there is",
+        before="import zarr; zarr.zeros((10000, 10000), chunks=(1000, 1000), store='data.zarr')",
+    ),
+    Adjustment(
+        "003-process-safe-operations",
+        "the array that there is",
+        before="import zarr; zarr.zeros((10000, 10000), chunks=(1000, 1000), store='data.zarr')",
+    ),
+    Adjustment("003-checklist-for-optimal-performance-5", "a length", before="chunk_size = 100"),
+    Adjustment("003-checklist-for-optimal-performance-6", "another library", skip=True),
+    Adjustment(
+        "003-profiling-and-debugging",
+        "an array",
+        before="import zarr; z = zarr.array(np.arange(1000), chunks=100)",
+    ),
+    Adjustment(
+        "003-pattern-time-series-data", "what it says in words", after="assert z.shape == (1, 720, 1440)"
+    ),
+    Adjustment("003-pattern-large-matrix-operations", "another library", skip=True),
+    Adjustment("003-pattern-cloud-native-workflow", "a bucket", needs="s3-server"),
+    Adjustment(
+        "003-pattern-format-conversion",
+        "the files that there are; two arrays of one path; the last lines are of another library",
+        before=_HDF5,
+        replace={_XARRAY: "", "chunks='auto', store": "chunks='auto', overwrite=True, store"},
+        after="assert (z[:] == data).all()",
+    ),
+    Adjustment("003-issue-slow-performance", "an array", before="import zarr; z = zarr.zeros(1000)"),
+    Adjustment(
+        "003-issue-high-memory-usage",
+        "an array, and what to do with its parts; the last lines are of another library",
+        before="import zarr; z = zarr.zeros((2500, 10)); process = np.sum",
+        replace={_DASK: ""},
+    ),
+    Adjustment(
+        "003-issue-cloud-storage-latency",
+        "a store with a hierarchy",
+        before="import zarr; store = zarr.MemoryStore(); zarr.group(store).zeros('a', shape=10)",
+    ),
+    Adjustment(
+        "003-issue-concurrent-write-conflicts",
+        "the array that there is",
+        before="import zarr; zarr.zeros(10, store='data.zarr')",
+    ),
 ]
 
-ADJUSTMENTS = [*GUIDE, *TUTORIAL, *BLOG, *QUICK_START, *STORAGE_REFERENCE]
+ADJUSTMENTS = [*TUTORIAL, *BLOG, *QUICK_START, *STORAGE_REFERENCE]
