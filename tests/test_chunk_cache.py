@@ -175,6 +175,14 @@ def test_absent_chunks(store):
             strict[:]
 
 
+def test_objects_are_not_kept():
+    z = make({}, dtype=str, fill_value="")
+    z[0, :3] = ["a", "b", "c"]
+    for _ in range(3):
+        assert list(z[0, :3]) == ["a", "b", "c"]
+    assert len(z.chunk_cache) == 0
+
+
 def test_a_damaged_chunk_is_not_kept(tmp_path):
     z = make(str(tmp_path / "x"))
     z[:] = 1

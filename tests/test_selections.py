@@ -703,6 +703,13 @@ def test_memory_with_strides_of_no_meaning():
     assert z.vindex[points].tolist() == [[1], [2], [3]]
 
 
+def test_an_array_stored_into_itself_through_another_store_object(tmp_path):
+    z = zarrc.open(str(tmp_path / "x"), mode="w", shape=10, chunks=3, dtype="i4")
+    z[:] = np.arange(10)
+    z[::-1] = zarrc.open(zarrc.LRUStoreCache(zarrc.DirectoryStore(tmp_path / "x"), None), mode="r")
+    assert z[:].tolist() == list(range(9, -1, -1))
+
+
 def test_an_array_stored_into_itself():
     z = zarrc.array(np.arange(10), chunks=3)
     z[::-1] = z

@@ -355,7 +355,7 @@ class Selecting:
         return (
             isinstance(value, Selecting)
             and self._path == value._path
-            and self.chunk_store == value.chunk_store
+            and base.identity(self.chunk_store) == base.identity(value.chunk_store)
         )
 
     @property

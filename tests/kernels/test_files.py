@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import stat
+import subprocess
+import sys
 import threading
 
 import numpy as np
+import processes
 import pytest
 from processes import run
 
@@ -108,6 +113,37 @@ def test_fsync(tmp_path):
     z[...] = 3
     z[1] = 4
     assert z[:, 0].tolist() == [3, 4, 3, 3]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_folders_are_synced_too(tmp_path):
+    """With fsync: those that were made, the one they are in, and one that a file was removed from."""
+    code = (
+        "import sys, zarrc; store = zarrc.DirectoryStore(sys.argv[1] + '/store', durability='fsync')\n"
+        "z = zarrc.create(store=store, path='a', shape=(4, 4), chunks=(2, 4), dtype='i4', compressor=None,"
+        " dimension_separator='/', write_empty_chunks=False)\n"
+        "print('write', file=sys.stderr, flush=True); z[0] = 1\n"
+        "print('remove', file=sys.stderr, flush=True); z[0] = 0\n"
+        "print('end', file=sys.stderr, flush=True)"
+    )
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,write", "-o", str(trace), sys.executable, "-c", code]
+    done = subprocess.run(
+        [*command, str(tmp_path)], capture_output=True, env={**os.environ, "PYTHONPATH": processes.PATH}
+    )
+    if "ptrace" in done.stderr.decode():
+        pytest.skip("may not trace a process")
+    assert done.returncode == 0, done.stderr
+    part, synced = "", {"write": [], "remove": []}
+    for line in trace.read_text().splitlines():
+        for name in ("write", "remove", "end"):
+            if f'"{name}' in line and "write(2" in line:
+                part = name
+        found = re.search(r"fsync\(\d+<([^>]*)>", line)
+        if found and part in synced and os.path.isdir(found[1]):
+            synced[part].append(os.path.relpath(found[1], tmp_path))
+    assert synced["write"] == ["store/a/0", "store/a"]
+    assert synced["remove"] == ["store/a/0"]
 
 
 @pytest.mark.parametrize("nbytes", [2**16 - 1, 2**16, 2**16 + 1, 10**6, 3 * 10**6])

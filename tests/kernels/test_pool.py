@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ class TestKeyLock:
         assert done == ["holder", "waiter"]
 
     def test_goes_by_identity_and_key(self):
-        """Different keys are held together, by different threads (these four do not share a stripe)."""
+        """Different keys are held together, by different threads."""
         barrier = threading.Barrier(4, timeout=20)
 
         def work(identity, key):
@@ -93,6 +94,69 @@ class TestKeyLock:
         for thread in threads:
             thread.join()
         assert not barrier.broken
+
+    def test_no_two_keys_share_one(self):
+        """While one thread holds a key, another takes ten thousand others."""
+        held, leave = threading.Event(), threading.Event()
+
+        def hold():
+            with KeyLock(1, "mine"):
+                held.set()
+                leave.wait(60)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait()
+
+        def take():
+            for i in range(10_000):
+                with KeyLock(1, f"{i}"):
+                    pass
+            taken.set()
+
+        taken = threading.Event()
+        taker = threading.Thread(target=take, daemon=True)
+        taker.start()
+        assert taken.wait(30)
+        leave.set()
+        holder.join()
+
+    def test_taken_again_by_its_holder(self):
+        with KeyLock(1, "a"), KeyLock(1, "b"), KeyLock(1, "a"):
+            pass
+
+    def test_many_threads_count(self):
+        counts = dict.fromkeys("abc", 0)
+
+        def work():
+            for i in range(3000):
+                key = "abc"[i % 3]
+                with KeyLock(9, key):
+                    before = counts[key]
+                    if i % 50 == 0:
+                        time.sleep(0)
+                    counts[key] = before + 1
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert counts == dict.fromkeys("abc", 6000)
+
+    def test_a_child_that_was_forked_by_the_holder(self):
+        code = """if True:
+            import os, warnings
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from zarrc.kernels.pool import KeyLock
+            with KeyLock(1, "a"):
+                pid = os.fork()
+            if pid == 0:
+                with KeyLock(1, "a"):
+                    os._exit(7)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """
+        assert run(code, timeout=30) == "7"
 
     def test_is_fresh_in_a_forked_child(self):
         code = """if True:

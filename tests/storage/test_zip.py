@@ -17,8 +17,7 @@ import pytest
 
 import zarrc
 from zarrc.errors import PathNotFoundError, ReadOnlyError
-from zarrc.storage import ZipStore
-from zarrc.storage import zip as room
+from zarrc.storage import ZipStore, zip_archive, zip_format
 from zarrc.testing import StoreTests
 
 
@@ -246,7 +245,7 @@ class TestDeletingAndCompacting:
         def fail(*_):
             raise OSError(errno.ENOSPC, "full")
 
-        monkeypatch.setattr(room.os, "replace", fail)
+        monkeypatch.setattr(zip_archive.os, "replace", fail)
         with pytest.raises(OSError, match="full"):
             store.compact()
         assert dict(store) == members(store.path) == {"a": b"1"}
@@ -373,6 +372,67 @@ class TestProcesses:
         assert out.strip() == "{'a': b'111', 'b': b'2'}", err
 
 
+class TestRecover:
+    """An archive whose writer was killed."""
+
+    def test_killed(self, tmp_path):
+        code = (
+            "import os, sys; from zarrc.storage import ZipStore\n"
+            "store = ZipStore(sys.argv[1], mode='w')\n"
+            "store.setitems({f'a/{i}': b'%d' % i * 100 for i in range(20)}); del store['a/3']; store.flush()\n"
+            "store['é'] = b'new'; store['empty'] = b''; store['late'] = b'x' * 1000\n"
+            "os.kill(os.getpid(), 9)"
+        )
+        path = tmp_path / "x.zip"
+        process = processes.start(code, path)
+        process.communicate(timeout=60)
+        with pytest.raises(zipfile.BadZipFile, match=r"ZipStore\.recover"):
+            ZipStore(path)
+        os.truncate(path, os.path.getsize(path) - 10)  # in the middle of the last one
+        assert ZipStore.recover(path) == 21
+        expected = {f"a/{i}": b"%d" % i * 100 for i in range(20) if i != 3} | {"é": b"new", "empty": b""}
+        with ZipStore(path) as store:
+            assert dict(store) == expected
+            store["more"] = b"1"
+        assert ZipStore.recover(path) == 22
+        with zipfile.ZipFile(path) as others:
+            assert others.testzip() is None
+            assert {name: others.read(name) for name in others.namelist()} == {**expected, "more": b"1"}
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+    def test_compressed(self, tmp_path, method):
+        path = tmp_path / "x.zip"
+        with ZipStore(path, compression=method) as store:
+            store.setitems({"a": bytes(1000), "b": b"b" * 1000})
+            end = store._archive.end
+        os.truncate(path, end)
+        assert ZipStore.recover(path) == 2
+        with ZipStore(path) as store:
+            assert dict(store) == {"a": bytes(1000), "b": b"b" * 1000}
+
+    def test_damaged_bytes_are_left_out(self, tmp_path):
+        path = tmp_path / "x.zip"
+        with ZipStore(path) as store:
+            store.setitems({"a": bytes(1000), "b": bytes(1000)})
+            end = store._archive.end
+        os.truncate(path, end)
+        with open(path, "r+b") as file:
+            file.seek(end - 1)
+            file.write(b"x")
+        assert ZipStore.recover(path) == 1
+
+    def test_refused(self, tmp_path, store):
+        (tmp_path / "no.zip").write_bytes(b"something else")
+        with pytest.raises(zipfile.BadZipFile, match="no Zip members"):
+            ZipStore.recover(tmp_path / "no.zip")
+        with pytest.raises(FileNotFoundError):
+            ZipStore.recover(tmp_path / "missing.zip")
+        store["a"] = b"1"
+        code = "import sys; from zarrc.storage import ZipStore; ZipStore.recover(sys.argv[1])"
+        _, err = processes.start(code, store.path).communicate(timeout=60)
+        assert "BlockingIOError" in err
+
+
 class TestFailures:
     """None of them looks like a missing key."""
 
@@ -431,7 +491,7 @@ class TestFailures:
                 raise OSError(errno.ENOSPC, "no space left")
             return pwrite(file, data, at)
 
-        monkeypatch.setattr(room.os, "pwrite", fail)
+        monkeypatch.setattr(zip_format.os, "pwrite", fail)
         with pytest.raises(OSError, match="no space left"):
             store["b"] = bytes(20_000)
         assert dict(store) == members(store.path) == {"a": b"1"}
@@ -462,7 +522,7 @@ class TestFailures:
 
     def test_needs_zip64(self, store):
         small = ZipStore(store.path, allowZip64=False)
-        store._archive.end = room._LIMIT_32 - 100
+        store._archive.end = zip_format._LIMIT_32 - 100
         with pytest.raises(zipfile.LargeZipFile):
             small["a"] = bytes(1000)
         store._archive.end = 0
@@ -475,7 +535,7 @@ def test_zip64(tmp_path, monkeypatch):
         store["first"] = b"1"
         store._archive.end = 5 << 30
         store["a"] = b"far away"
-        monkeypatch.setattr(room, "_LIMIT_32", 10)
+        monkeypatch.setattr(zip_format, "_LIMIT_32", 10)
         store["b"] = b"large, it says"
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         assert archive.read("a") == b"far away"

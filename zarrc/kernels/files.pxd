@@ -39,6 +39,7 @@ ctypedef struct Draft:
     int fd
     char* path              # the name it will get; changed and restored meanwhile
     size_t folder           # so many bytes of `path` name its folder
+    int n_made              # folders that were made for it, the innermost ones
     bint is_named           # it has a temporary name
     char temporary[PATH_CAPACITY]
 
@@ -52,4 +53,4 @@ cdef void discard_draft(Draft* draft) noexcept nogil
 cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, int* code) noexcept nogil
 
 # Remove a file; its absence is no failure.
-cdef Status remove_file(const char* path, int* code) noexcept nogil
+cdef Status remove_file(char* path, bint fsync, int* code) noexcept nogil

@@ -228,8 +228,11 @@ cdef void close_file(int fd) noexcept nogil:
     close(fd)
 
 
-cdef int make_parents(char* path) noexcept nogil:
-    """Make the folders that `path`, a file's, lies in; return an errno or 0. `path` is changed and restored."""
+cdef int make_parents(char* path, int* n_made) noexcept nogil:
+    """Make the folders that `path`, a file's, lies in; return an errno or 0. `path` is changed and restored.
+
+    `n_made` is increased by their number: they are the innermost ones.
+    """
     cdef char* slash = strrchr(path, c"/")
     cdef int code = 0
     if slash == NULL or slash == path:
@@ -238,11 +241,13 @@ cdef int make_parents(char* path) noexcept nogil:
     if mkdir(path, 0o777) != 0:
         code = errno
         if code == ENOENT:
-            code = make_parents(path)
+            code = make_parents(path, n_made)
             if code == 0 and mkdir(path, 0o777) != 0:
                 code = errno
-        if code == EEXIST:
-            code = 0
+    if code == 0:
+        n_made[0] += 1
+    elif code == EEXIST:
+        code = 0
     slash[0] = c"/"
     return code
 
@@ -260,7 +265,7 @@ cdef int name_temporary(char* out, const char* path, size_t folder) noexcept nog
     return 0 if 0 < n < 80 else ENAMETOOLONG
 
 
-cdef int open_temporary(char* out, char* path, size_t folder, int* code) noexcept nogil:
+cdef int open_temporary(char* out, char* path, size_t folder, int* n_made, int* code) noexcept nogil:
     """Open a fresh file beside `path`, making folders as needed; -1 and an errno on failure."""
     cdef int fd, _attempt
     for _attempt in range(100):
@@ -272,7 +277,7 @@ cdef int open_temporary(char* out, char* path, size_t folder, int* code) noexcep
             return fd
         code[0] = errno
         if code[0] == ENOENT:
-            code[0] = make_parents(path)
+            code[0] = make_parents(path, n_made)
             if code[0] != 0:
                 return -1
         elif code[0] != EEXIST:
@@ -312,7 +317,20 @@ cdef int sync_folder(char* path, size_t folder) noexcept nogil:
     return code
 
 
-cdef int open_nameless(char* path, size_t folder) noexcept nogil:
+cdef int sync_folders(char* path, size_t folder, int n_made) noexcept nogil:
+    """As `sync_folder`, and make durable that the last `n_made` folders are there; return an errno or 0."""
+    cdef int code = sync_folder(path, folder)
+    while code == 0 and n_made > 0 and folder > 1:
+        folder -= 1
+        while folder > 0 and path[folder - 1] != c"/":
+            folder -= 1
+        if folder > 0:
+            code = sync_folder(path, folder)
+        n_made -= 1
+    return code
+
+
+cdef int open_nameless(char* path, size_t folder, int* n_made) noexcept nogil:
     """Open a file without a name in the folder of `path`, making folders as needed; -1 where that cannot be."""
     cdef char kept
     cdef int fd
@@ -322,7 +340,7 @@ cdef int open_nameless(char* path, size_t folder) noexcept nogil:
     path[folder] = 0
     fd = zarrc_open_nameless(path)
     path[folder] = kept
-    if fd < 0 and errno == ENOENT and make_parents(path) == 0:
+    if fd < 0 and errno == ENOENT and make_parents(path, n_made) == 0:
         path[folder] = 0
         fd = zarrc_open_nameless(path)
         path[folder] = kept
@@ -362,7 +380,7 @@ cdef int copy_contents(int source, int fd) noexcept nogil:
 cdef int give_temporary_name(Draft* draft, bint fsync) noexcept nogil:
     """Replace a file that cannot get a name by a copy that has one; return an errno or 0."""
     cdef int code = 0
-    cdef int fd = open_temporary(draft.temporary, draft.path, draft.folder, &code)
+    cdef int fd = open_temporary(draft.temporary, draft.path, draft.folder, &draft.n_made, &code)
     if fd < 0:
         return code
     code = copy_contents(draft.fd, fd)
@@ -379,9 +397,10 @@ cdef Status open_draft(Draft* draft, char* path, int* code) noexcept nogil:
     draft.path = path
     draft.folder = slash - path + 1 if slash != NULL else 0
     draft.is_named = False
-    draft.fd = open_nameless(path, draft.folder)
+    draft.n_made = 0
+    draft.fd = open_nameless(path, draft.folder, &draft.n_made)
     if draft.fd < 0:
-        draft.fd = open_temporary(draft.temporary, path, draft.folder, code)
+        draft.fd = open_temporary(draft.temporary, path, draft.folder, &draft.n_made, code)
         draft.is_named = draft.fd >= 0
     return OK if draft.fd >= 0 else SYSTEM
 
@@ -415,7 +434,7 @@ cdef Status publish_draft(Draft* draft, bint fsync, int* code) noexcept nogil:
     if close(draft.fd) != 0 and code[0] == 0:
         code[0] = errno
     if code[0] == 0 and fsync:
-        code[0] = sync_folder(draft.path, draft.folder)
+        code[0] = sync_folders(draft.path, draft.folder, draft.n_made)
     return OK if code[0] == 0 else SYSTEM
 
 
@@ -437,8 +456,11 @@ cdef Status write_file(char* path, const char* data, size_t nbytes, bint fsync, 
     return publish_draft(&draft, fsync, code)
 
 
-cdef Status remove_file(const char* path, int* code) noexcept nogil:
-    if unlink(path) != 0 and not means_absent(errno):
-        code[0] = errno
-        return SYSTEM
-    return OK
+cdef Status remove_file(char* path, bint fsync, int* code) noexcept nogil:
+    cdef char* slash = strrchr(path, c"/")
+    code[0] = errno if unlink(path) != 0 else 0
+    if code[0] == 0 and fsync and slash != NULL:
+        code[0] = sync_folder(path, slash - path + 1)
+    elif means_absent(code[0]):
+        code[0] = 0
+    return OK if code[0] == 0 else SYSTEM

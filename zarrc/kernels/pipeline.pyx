@@ -33,7 +33,7 @@ from .shard_tasks cimport (
     read_shard_file_task, read_shard_source_task, update_shard_task, write_shard_file_task,
 )
 from .sharding cimport NOWHERE, ShardLayout, ShardPlan, decode_index
-from .pool cimport Task, hash_key, lock, on_idle, run, stripe, try_lock, unlock
+from .pool cimport Task, hash_key, lock, on_idle, run, try_lock, unlock
 from .projection cimport Plan
 from .tasks cimport (
     DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Found, Job, Keys, Sink, Source, Target,
@@ -1073,7 +1073,7 @@ cdef class Pipeline:
         cdef uint64_t key_hash
         cdef bint bulk = self.bulk_set and n > 1
         cdef dict values = {}
-        cdef set stripes = set()
+        cdef set hashes = set()
         for i in range(n):
             if not job.sinks[i].done:
                 continue
@@ -1081,12 +1081,12 @@ cdef class Pipeline:
             key_hash = hash_key(self.t.identity, text, write_key(&self.t, &block, text))
             if bulk:
                 values[self.key(&block)] = sunk_value(&job.sinks[i])
-                stripes.add(stripe(key_hash))
+                hashes.add(key_hash)
             else:
                 self.store_one(self.key(&block), sunk_value(&job.sinks[i]), key_hash)
         if bulk:
             try:
-                self.store_many(values, stripes)
+                self.store_many(values, hashes)
             finally:
                 self.forget_sinks(job, n)
         return 0
@@ -1113,14 +1113,14 @@ cdef class Pipeline:
             unlock(key_hash)
         return 0
 
-    cdef int store_many(self, dict values, set stripes) except -1:
+    cdef int store_many(self, dict values, set hashes) except -1:
         """Store values under all of their locks, which are taken in order."""
         held = []
         gone = [key for key, value in values.items() if value is None]
         for key in gone:
             del values[key]
         try:
-            for number in sorted(stripes):
+            for number in sorted(hashes):
                 take_lock(number)
                 held.append(number)
             if values:

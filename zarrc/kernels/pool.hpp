@@ -1,4 +1,4 @@
-// The process's worker threads, and the locks of chunk keys.
+// The process's worker threads; locks.hpp has the locks of chunk keys.
 //
 // A job is `n` tasks that any thread may take from one counter. The thread that
 // brings a job always works on it too, so a job needs no free worker to end, and
@@ -25,6 +25,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+
+#include "locks.hpp"
 
 namespace zarrc {
 
@@ -155,17 +157,10 @@ class Pool {
     }
 };
 
-constexpr int STRIPES = 1024;
 inline Pool* pool = nullptr;
-inline pthread_mutex_t stripes[STRIPES];
 
-// A thread may meet its own stripe again where a store is itself built on zarrc.
 inline void make_fresh() {
-    pthread_mutexattr_t recursive;
-    pthread_mutexattr_init(&recursive);
-    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-    for (auto& stripe : stripes) pthread_mutex_init(&stripe, &recursive);
-    pthread_mutexattr_destroy(&recursive);
+    start_locks();
     pool = new Pool;
     at_work = false;
 }
@@ -184,9 +179,5 @@ inline bool run(Task task, void* context, int64_t n, int threads, Pause pause) {
         pool->run(job, pause);
     return job.stopped.load();
 }
-
-inline void lock(uint64_t hash) { pthread_mutex_lock(&stripes[hash % STRIPES]); }
-inline bool try_lock(uint64_t hash) { return pthread_mutex_trylock(&stripes[hash % STRIPES]) == 0; }
-inline void unlock(uint64_t hash) { pthread_mutex_unlock(&stripes[hash % STRIPES]); }
 
 }  // namespace zarrc

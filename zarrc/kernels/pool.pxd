@@ -12,11 +12,9 @@ cdef int run(Task task, void* context, index_t n, int threads) noexcept nogil
 # Have `idle` called by each helping thread when it leaves a job.
 cdef void on_idle(void (*idle)() noexcept nogil) noexcept nogil
 
-# The lock of a chunk key, by its hash. Take it without the GIL.
+# The lock of a chunk key, by its hash. Take it without the GIL; who holds several takes them in order.
 cdef void lock(uint64_t hash) noexcept nogil
 cdef bint try_lock(uint64_t hash) noexcept nogil
 cdef void unlock(uint64_t hash) noexcept nogil
 
-# The number of a hash's lock, which stands for it; who takes several takes them in order.
-cdef uint64_t stripe(uint64_t hash) noexcept nogil
 cdef uint64_t hash_key(uint64_t identity, const char* key, size_t nbytes) noexcept nogil

@@ -1,4 +1,4 @@
-"""The process's one pool of threads, and the striped locks of chunk keys.
+"""The process's one pool of threads, and the locks of chunk keys.
 
 ``pool.hpp`` has the threads. The calling thread works too and looks for
 signals between its tasks, so that Ctrl-C ends a long job after the chunks at hand.
@@ -17,7 +17,6 @@ cdef extern from "pool.hpp" namespace "zarrc" nogil:
     CppIdle cpp_idle "zarrc::idle"
     void cpp_start "zarrc::start"()
     bint cpp_run "zarrc::run"(CppTask, void*, int64_t, int, CppPause)
-    int N_STRIPES "zarrc::STRIPES"
     void cpp_lock "zarrc::lock"(uint64_t)
     bint cpp_try_lock "zarrc::try_lock"(uint64_t)
     void cpp_unlock "zarrc::unlock"(uint64_t)
@@ -83,10 +82,6 @@ cdef void unlock(uint64_t hash) noexcept nogil:
     cpp_unlock(hash)
 
 
-cdef uint64_t stripe(uint64_t hash) noexcept nogil:
-    return hash % N_STRIPES
-
-
 cdef uint64_t hash_key(uint64_t identity, const char* key, size_t nbytes) noexcept nogil:
     """FNV-1a of the key's bytes, begun with the store's identity."""
     cdef uint64_t h = <uint64_t> 14695981039346656037ULL ^ identity
@@ -104,7 +99,7 @@ cdef class KeyLock:
     identity : int
         Hash of the store's ``identity()``.
     key : str
-        The key. Keys that share a stripe share a lock; hold one at a time.
+        The key. Who holds several takes them in one order.
     """
     cdef uint64_t hash
 

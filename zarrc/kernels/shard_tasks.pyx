@@ -694,14 +694,14 @@ cdef int make_shard(
     return failed
 
 
-cdef int publish_shard(Job* job, const Shard* shard, Draft* draft, const char* path, bint empty) noexcept nogil:
+cdef int publish_shard(Job* job, const Shard* shard, Draft* draft, char* path, bint empty) noexcept nogil:
     """Replace a shard's file; remove it when the shard is empty."""
     cdef int code = 0
     cdef Status status
     if empty:
         if draft.fd >= 0:
             discard_draft(draft)
-        status = remove_file(path, &code)
+        status = remove_file(path, job.target.fsync, &code)
     else:
         status = publish_draft(draft, job.target.fsync, &code)
     return 0 if status == OK else fail_shard(job, shard, status, code)

@@ -245,7 +245,7 @@ cdef int store_file(Job* job, index_t task, char* path, const char* chunk) noexc
     cdef int code = 0, stage = -1
     cdef Status status
     if is_empty(t, chunk):
-        status = remove_file(path, &code)
+        status = remove_file(path, t.fsync, &code)
         return 0 if status == OK else fail(job, task, status, code, -1)
     if t.stages.n == 0:
         status = write_file(path, chunk, t.geometry.nbytes, t.fsync, &code)
