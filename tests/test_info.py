@@ -182,3 +182,14 @@ def test_trees():
     assert tree_html(("/", [("a", [])]), True) == (
         "<details open><summary>/</summary><ul><li><div>a</div></li></ul></details>"
     )
+
+
+def test_trees_in_notebooks_and_in_ascii():
+    group = zarrc.group()
+    group.zeros("a/<b>", shape=3)
+    group.zeros("c", shape=3)
+    tree = group.tree()
+    assert bytes(tree) == b"/\n +-- a\n |   +-- <b> (3,) float64\n +-- c (3,) float64"
+    bundle = tree._repr_mimebundle_()
+    assert bundle == {"text/plain": repr(tree), "text/html": tree._repr_html_()}
+    assert "&lt;b&gt; (3,) float64" in bundle["text/html"]

@@ -97,6 +97,7 @@ def create(
     config: Any = None,
     compression: Any = "default",
     compression_opts: Any = None,
+    storage_transformers: Sequence[Any] = (),
     **h5py_arguments: Any,
 ) -> Array:
     """Create an array.
@@ -156,6 +157,8 @@ def create(
     compression, compression_opts, fillvalue, chunk_shape
         Other words for `compressor`, `fill_value` and `chunks`. What else h5py knows is
         ignored with a warning.
+    storage_transformers : empty sequence
+        There are none.
 
     Returns
     -------
@@ -181,6 +184,8 @@ def create(
             raise ValueError("chunk_shape= is another name of chunks=: give one of them")
         chunks = h5py_arguments.pop("chunk_shape")
     refuse_unknown(h5py_arguments, "create")
+    if storage_transformers:
+        raise ValueError("storage_transformers= must be empty: none are known; shards= makes shards")
     where = place(store, path, chunk_store, "w" if overwrite else "a", storage_options)
     zarr_format = choose_format(where, zarr_format, zarr_version, usual=2)
     metadata = array_metadata(

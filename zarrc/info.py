@@ -89,8 +89,15 @@ class TreeViewer:
     def __repr__(self) -> str:
         return tree_text(self.root())
 
+    def __bytes__(self) -> bytes:
+        drawn = tree_text(self.root())
+        return drawn.replace("├──", "+--").replace("└──", "+--").replace("│", "|").encode()
+
     def _repr_html_(self) -> str:
         return f'<div class="zarr-tree">{tree_html(self.root(), self.expand)}</div>'
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
 
 def tree_text(root: Branch) -> str:
