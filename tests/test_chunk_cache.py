@@ -302,6 +302,22 @@ def test_the_process_may_have_one(values):
         assert root["x"].chunk_cache is cache
 
 
+def test_one_for_a_group(tmp_path, values):
+    zarrc.save_group(str(tmp_path), a=values, b=-values)
+    root = zarrc.open_group(str(tmp_path), mode="a", chunk_cache=MB)
+    new = root.zeros("below/c", shape=(10, 10))
+    found = [root["a"], root["b"], root["below"]["c"], next(root.arrays())[1], new]
+    assert {id(z.chunk_cache) for z in found} == {id(new.chunk_cache)}
+    assert new.chunk_cache.max_nbytes == MB
+    assert root.zeros("own", shape=3, chunk_cache=5).chunk_cache.max_nbytes == 5
+    copy = pickle.loads(pickle.dumps(root))
+    assert copy["a"].chunk_cache is copy["below/c"].chunk_cache is not new.chunk_cache
+    with zarrc.config.set({"array.chunk_cache": 7}):
+        assert zarrc.open_group(str(tmp_path))["a"].chunk_cache.max_nbytes == 7
+        assert zarrc.open_group(str(tmp_path), chunk_cache=False)["a"].chunk_cache is None
+    assert zarrc.open(str(tmp_path), mode="r", chunk_cache=5)["a"].chunk_cache.max_nbytes == 5
+
+
 def test_where_it_can_be_asked_for():
     store = {}
     make(store, path="")

@@ -36,6 +36,7 @@ class Changing:
     _synchronizer: Any
     _cache_attrs: bool
     _meta_array: Any
+    _chunk_cache: Any
 
     if TYPE_CHECKING:  # the rest of `Group` that is used here
 
@@ -183,6 +184,8 @@ class Changing:
         kwargs.setdefault("synchronizer", self._synchronizer)
         kwargs.setdefault("cache_attrs", self._cache_attrs)
         kwargs.setdefault("meta_array", self._meta_array)
+        if self._chunk_cache is not None:
+            kwargs.setdefault("chunk_cache", self._chunk_cache)
         with self._changing():
             return function(*args, store=self._place(name), **kwargs)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import nodes
-from .array_config import ArrayConfig
+from .array_config import ArrayConfig, as_chunk_cache
 from .attrs import Attributes
 from .changing import Changing
 from .core import Array
@@ -59,6 +59,8 @@ class Group(Changing, MutableMapping):
         What the group's documents say, where the caller has just read or written them.
     allow_pickle : bool
         Let the pickle codec, which runs code that the data name, decode chunks of arrays.
+    chunk_cache : int or ChunkCache
+        Kept by the group's arrays together: so many bytes of decoded chunks; see `zarrc.ChunkCache`.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class Group(Changing, MutableMapping):
         *,
         metadata: GroupMetadata | None = None,
         allow_pickle: bool = False,
+        chunk_cache: Any = None,
     ) -> None:
         where = place(store, path, chunk_store, "r" if read_only else "r+")
         self._store = where.store
@@ -102,6 +105,7 @@ class Group(Changing, MutableMapping):
         self._meta_array = meta_array
         self._cache_attrs = cache_attrs
         self._allow_pickle = allow_pickle
+        self._chunk_cache = None if chunk_cache is None else as_chunk_cache(chunk_cache) or False
         self._metadata = metadata or _read_group(self._store, self._path, zarr_version)
         self._attrs: Attributes | None = None
         self._attributes_read: dict[str, Any] | None = None  # those that were just read, until attrs is used
@@ -250,7 +254,7 @@ class Group(Changing, MutableMapping):
             self.zarr_format,
             self._meta_array,
         )
-        return _reopen, (type(self), arguments, self._allow_pickle)
+        return _reopen, (type(self), arguments, self._allow_pickle, self._chunk_cache)
 
     def __enter__(self) -> Group:
         return self
@@ -309,7 +313,7 @@ class Group(Changing, MutableMapping):
         key = metadata.zarr_format, metadata.order
         config = self._configs.get(key)
         if config is None:
-            config = self._configs[key] = ArrayConfig.make(None, metadata)
+            config = self._configs[key] = ArrayConfig.make({"chunk_cache": self._chunk_cache}, metadata)
         return Array._member(self._state_of_members, path, metadata, config)
 
     def _open_group(self, path: str, metadata: GroupMetadata) -> Group:
@@ -324,6 +328,7 @@ class Group(Changing, MutableMapping):
             "cache_attrs": self._cache_attrs,
             "meta_array": self._meta_array,
             "allow_pickle": self._allow_pickle,
+            "chunk_cache": self._chunk_cache,
         }
 
     def _child_names(self) -> Iterator[str]:
@@ -504,8 +509,10 @@ class Group(Changing, MutableMapping):
         return label, below
 
 
-def _reopen(cls: type[Group], arguments: tuple[Any, ...], allow_pickle: bool) -> Group:
-    return cls(*arguments, allow_pickle=allow_pickle)
+def _reopen(
+    cls: type[Group], arguments: tuple[Any, ...], allow_pickle: bool, chunk_cache: Any = None
+) -> Group:
+    return cls(*arguments, allow_pickle=allow_pickle, chunk_cache=chunk_cache)
 
 
 class _View:
@@ -633,6 +640,7 @@ def open_group(
     meta_array: Any = None,
     attributes: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
+    chunk_cache: Any = None,
     use_consolidated: bool | str | None = None,
 ) -> Group:
     """Open a group, and create it where the mode says so.
@@ -644,7 +652,7 @@ def open_group(
         "r" read only, must exist; "r+" read and write, must exist; "a" create if
         there is none; "w" create, deleting what is there; "w-" and "x" create, fail
         if there is anything.
-    cache_attrs, synchronizer, path, chunk_store, meta_array, allow_pickle
+    cache_attrs, synchronizer, path, chunk_store, meta_array, allow_pickle, chunk_cache
         See `Group`.
     storage_options, zarr_version, zarr_format, attributes
         See `group`.
@@ -680,6 +688,7 @@ def open_group(
         meta_array=meta_array,
         metadata=metadata,
         allow_pickle=allow_pickle,
+        chunk_cache=chunk_cache,
     )
 
 
