@@ -283,7 +283,7 @@ class N5Store(Store):
         return name not in _HIDDEN and self._stored_key(key)[0] in self._inner  # type: ignore[arg-type]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.setitems({key: value})
+        self._set({key: value})
 
     def __delitem__(self, key: str) -> None:
         check_key(key)
@@ -330,6 +330,8 @@ class N5Store(Store):
     # Bulk
 
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if not base.has_bulk(self, "getitems", "__getitem__"):
+            return super().getitems(keys, contexts=contexts)
         found: dict[str, Any] = {}
         stored: dict[str, tuple[str, bool]] = {}
         for key in keys:
@@ -347,6 +349,12 @@ class N5Store(Store):
         return found
 
     def setitems(self, values: Mapping[str, Any]) -> None:
+        if base.has_bulk(self, "setitems", "__setitem__"):
+            self._set(values)
+        else:
+            super().setitems(values)
+
+    def _set(self, values: Mapping[str, Any]) -> None:
         self.check_writeable()
         changes: dict[str, dict[str, Any]] = {}
         rest: dict[str, Any] = {}
@@ -372,6 +380,9 @@ class N5Store(Store):
             yield stored, value if block_format is None else block_format.store(base.normalize_value(value))
 
     def delitems(self, keys: Iterable[str]) -> None:
+        if not base.has_bulk(self, "delitems", "__delitem__"):
+            super().delitems(keys)
+            return
         self.check_writeable()
         rest = []
         for key in keys:

@@ -6,11 +6,15 @@ import os
 import sys
 from collections import UserDict
 
+from zarrc.n5 import N5Store
 from zarrc.storage import DirectoryStore, KVStore, LocalStore, MemoryStore, NestedDirectoryStore, TempStore
-from zarrc.testing import StoreTests
+from zarrc.testing import KEYS, StoreTests
 
 # its keys are listed by a loop that other threads disturb, where the global lock does not hold them off
 USER_DICTS_ARE_THREAD_SAFE = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+# documents of format 2, which N5Store makes of N5's own, and names that it hides
+N5_DOCUMENTS = (".zarray", ".zgroup", ".zattrs", "zarr.json", "attributes.json")
 
 
 class TestDict(StoreTests):
@@ -130,3 +134,38 @@ class TestTempStore(TestDirectoryStore):
 
     def read_only_store(self, store, tmp_path):
         return DirectoryStore(store.path, read_only=True)
+
+
+class TestN5Store(StoreTests):
+    """A view: its documents are N5's, in other words, so that they must say something; all else is as ever."""
+
+    keys = tuple(key for key in KEYS if key.rpartition("/")[2] not in N5_DOCUMENTS)
+    process_safe = True
+
+    def create_store(self, tmp_path):
+        return N5Store(tmp_path)
+
+    def reopen_store(self, store, tmp_path):
+        return N5Store(tmp_path)
+
+    def read_only_store(self, store, tmp_path):
+        return N5Store(tmp_path, read_only=True)
+
+    def raw_get(self, store, key):
+        return store.store[key]
+
+    def raw_set(self, store, key, value):
+        store.store[key] = value
+
+
+class TestN5StoreOverMemory(TestN5Store):
+    process_safe = False
+
+    def create_store(self, tmp_path):
+        return N5Store(MemoryStore())
+
+    def reopen_store(self, store, tmp_path):
+        return N5Store(store.store)
+
+    def read_only_store(self, store, tmp_path):
+        return N5Store(store.store, read_only=True)
