@@ -720,3 +720,26 @@ class TestShards:
         ):
             z[:]
         assert list(z[2:]) == GREETINGS[2:4]
+
+
+def test_few_elements_of_many_chunks_take_little_memory(monkeypatch):
+    z = zarrc.create((400, 50), chunks=(10, 50), dtype=str, fill_value="")
+    z[...] = "x" * 1000
+    z[7, 3] = "seven"
+    expected = z[:]
+    monkeypatch.setattr(zarrc.transfer, "BLOCK_NBYTES", 100_000)
+    read = []
+    kernel = type(z._pipeline).read
+
+    def counted(self, plan, *arguments, **options):
+        read.append(plan.n_chunks)
+        return kernel(self, plan, *arguments, **options)
+
+    monkeypatch.setattr(type(z._pipeline), "read", counted)
+    assert_equal(z[:, 3], expected[:, 3])
+    assert len(read) > 4 and sum(read) == 40
+    assert_equal(z.with_config({"order": "F"})[::-7, ::20], expected[::-7, ::20])
+    out = np.full((40, 3), None)
+    assert z.get_basic_selection((slice(None, None, 10), slice(2, 5)), out=out) is out
+    assert_equal(out, expected[::10, 2:5])
+    assert z[7, 3] == "seven"

@@ -171,6 +171,8 @@ def read(pipeline: Pipeline, plan: Plan, out: Any = None, fortran: bool = False,
         Naming the array, the chunk's key and the codec.
     """
     threads = n_threads() if plan.n_chunks > 1 else 1
+    if pipeline.dtype.hasobject and holds_much(pipeline, plan):
+        return _read_part_by_part(pipeline, plan, out, threads, fortran, contexts)
     if out is None and not (plan.needs_contiguous and fortran):
         return pipeline.read(plan, None, threads, fortran, contexts)
     if out is None:
@@ -179,6 +181,27 @@ def read(pipeline: Pipeline, plan: Plan, out: Any = None, fortran: bool = False,
     pipeline.read(plan, target, threads, contexts=contexts)
     if not isinstance(out, np.ndarray) or not np.may_share_memory(target, out):
         out[...] = target
+    return out
+
+
+def holds_much(pipeline: Any, plan: Plan) -> bool:
+    """Whether a plan wants few elements of chunks that hold many: all of their texts are in memory meanwhile."""
+    n_touched = plan.n_chunks * math.prod(pipeline.chunk_shape)
+    n_wanted = math.prod(plan.shape)
+    few = plan.n_chunks > 1 and 0 < 4 * n_wanted < n_touched
+    return few and plan.is_even and n_touched * OBJECT_NBYTES > 2 * BLOCK_NBYTES
+
+
+def _read_part_by_part(
+    pipeline: Any, plan: Plan, out: Any, threads: int, fortran: bool, contexts: Any
+) -> Any:
+    if out is None:
+        out = np.empty(plan.shape, pipeline.dtype, order="F" if fortran else "C")
+    check_out(out, plan.shape)
+    chunk_nbytes = math.prod(pipeline.chunk_shape) * OBJECT_NBYTES
+    itemsize = plan.n_chunks * chunk_nbytes // math.prod(plan.shape)
+    for region in blocks(plan, itemsize, max(BLOCK_NBYTES, threads * chunk_nbytes)):
+        out[region] = pipeline.read(plan.part(region), None, threads, False, contexts)
     return out
 
 
