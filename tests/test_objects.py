@@ -743,3 +743,72 @@ def test_few_elements_of_many_chunks_take_little_memory(monkeypatch):
     assert z.get_basic_selection((slice(None, None, 10), slice(2, 5)), out=out) is out
     assert_equal(out, expected[::10, 2:5])
     assert z[7, 3] == "seven"
+
+
+SAME = {"strings": (str, ["a", "é", ""]), "bytes": (bytes, [b"a", b"\xff", b""])}
+
+
+class TestTakenOver:
+    """Arrays made from others, or like them, of either format."""
+
+    @pytest.mark.parametrize("name", SAME)
+    @pytest.mark.parametrize("source", [2, 3])
+    @pytest.mark.parametrize("target", [2, 3])
+    def test_copies(self, name, source, target):
+        dtype, values = SAME[name]
+        group = zarrc.open_group({}, zarr_format=source)
+        z = group.create_dataset("x", shape=3, chunks=2, dtype=dtype)
+        z[:] = values
+        copied = zarrc.open_group({}, zarr_format=target)
+        zarrc.copy(z, copied)
+        expected = array_of(values)
+        for made in (
+            copied["x"],
+            zarrc.array(z, zarr_format=target),
+            zarrc.create_array({}, data=z, zarr_format=target),
+            zarrc.from_array({}, data=z, zarr_format=target),
+        ):
+            assert_equal(made[:], expected)
+            assert made.zarr_format == target
+            assert len(made.filters or ()) == (target == 2)
+        made = zarrc.empty_like(z, zarr_format=target)
+        made[:] = values
+        assert_equal(made[:], expected)
+
+    @pytest.mark.parametrize("name", ["ragged", "json", "msgpack", "pickle"])
+    def test_codecs_of_format_2(self, name):
+        codec, element = CODECS[name]
+        data = array_of([element(np.random.default_rng(n)) for n in range(5)])
+        z = zarrc.array(data, dtype=object, object_codec=codec, chunks=2)
+        group = zarrc.group()
+        zarrc.copy(z, group, name="x")
+        for made in (group["x"] if name != "pickle" else z, zarrc.from_array({}, data=z)):
+            assert made.filters == [codec]
+            assert_equal(made[:], data)
+        assert zarrc.zeros_like(z).filters == [codec]
+        if name != "ragged":
+            with pytest.raises(ValueError, match=r"format 3 has data types for strings|missing object_codec"):
+                zarrc.from_array({}, data=z, zarr_format=3)
+
+    def test_h5py(self, tmp_path):
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(tmp_path / "x.h5", "w") as file:
+            for dtype, values in [*SAME.values(), ("array:i4", [np.arange(n, dtype="i4") for n in range(3)])]:
+                z = zarrc.group().create_dataset("x", shape=3, dtype=dtype)
+                z[:] = array_of(values)
+                file.clear()
+                zarrc.copy(z, file)
+                there = file["x"].asstr()[:] if dtype is str else file["x"][:]
+                assert_equal(there, array_of(values))
+                if dtype is not bytes:  # h5py does not tell bytes from strings
+                    back = zarrc.group()
+                    zarrc.copy(file["x"], back)
+                    assert_equal(back["x"][:], array_of(values))
+
+    def test_documents_of_groups(self):
+        store = {}
+        group = zarrc.group(store)
+        group.create_dataset("x", data=GREETINGS, dtype=str)
+        zarrc.consolidate_metadata(store)
+        assert list(zarrc.open_consolidated(store)["x"][:]) == GREETINGS
+        assert group.require_dataset("x", shape=7, dtype=str) == group["x"]

@@ -163,11 +163,19 @@ def _format_2(coding: Coding, object_codec: CodecSpec | None, ndim: int, order: 
         raise ValueError("shards are for format 3: format 2 keeps each chunk under a key of its own")
     if len(compressors) > 1:
         raise TypeError(f"format 2 arrays have a single compressor, {len(compressors)} were given")
-    if object_codec is not None:
-        filters = (object_codec, *filters)
     filters = tuple(_as_filter(spec) for spec in filters)
+    if object_codec is not None:
+        object_codec = _as_filter(object_codec)
+        filters = (object_codec, *_without_first(object_codec, filters))
     *layout, serializer = v2.decode_chain(order, None, None, ndim)
     return (*layout, *filters, serializer, *compressors)
+
+
+def _without_first(object_codec: CodecSpec | None, filters: Specs) -> Specs:
+    """Return filters but for the codec of objects, which those of another array may begin with."""
+    if object_codec is not None and filters and _as_filter(filters[0]) == _as_filter(object_codec):
+        return filters[1:]
+    return filters
 
 
 def _as_filter(spec: CodecSpec) -> CodecSpec:
@@ -187,8 +195,8 @@ def _split_for_format_2(specs: Specs) -> tuple[Specs, Specs]:
 
 def _format_3(coding: Coding, object_codec: CodecSpec | None, dtype: np.dtype) -> Specs:
     if coding.codecs is not None:
-        return _with_serializer(_several(coding.codecs), _usual_serializer(object_codec, dtype))
-    filters = _several(coding.filters)
+        return _with_serializer(_several(coding.codecs), object_codec, dtype)
+    filters = _without_first(object_codec, _several(coding.filters))
     _check_kinds("filters", filters, ARRAY_TO_ARRAY)
     compressors = _compressors(coding, 3, None)
     _check_kinds("compressors", compressors, BYTES_TO_BYTES)
@@ -202,13 +210,13 @@ def _format_3(coding: Coding, object_codec: CodecSpec | None, dtype: np.dtype) -
     return (*before, serializer, *after, *compressors)
 
 
-def _with_serializer(specs: Specs, usual: CodecSpec) -> Specs:
+def _with_serializer(specs: Specs, object_codec: CodecSpec | None, dtype: np.dtype) -> Specs:
     """Return a chain with the usual serializer where it has none: after the last array-to-array codec."""
     kinds = [registry.kind(spec) for spec in specs]
     if ARRAY_TO_BYTES in kinds:
         return specs
     n = kinds.index(BYTES_TO_BYTES) if BYTES_TO_BYTES in kinds else len(specs)
-    return (*specs[:n], usual, *specs[n:])
+    return (*specs[:n], _usual_serializer(object_codec, dtype), *specs[n:])
 
 
 def _usual_serializer(object_codec: CodecSpec | None, dtype: np.dtype) -> CodecSpec:
@@ -232,20 +240,28 @@ def object_data_type(codecs: Specs, dtype: np.dtype) -> str | None:
     """Return the format 3 data type of objects that a chain can store; None for data types of fixed size."""
     if dtype.kind != "O":
         return None
-    for name in _names([{"name": spec.name, "configuration": spec.configuration} for spec in codecs]):
+    return {str: "string", bytes: "variable_length_bytes"}.get(shorthand(codecs))
+
+
+def shorthand(codecs: Specs) -> Any:
+    """Return the data type that stands for a chain's objects: `str`, `bytes` or ``"array:T"``; None: another kind."""
+    for codec in _with_inner_ones(
+        [{"name": spec.name, "configuration": spec.configuration} for spec in codecs]
+    ):
+        name = codec["name"].removeprefix(registry.PREFIX)
+        if name == "vlen-array":
+            return f"array:{codec['configuration']['dtype']}"
         if name in OBJECT_TYPES:
-            return OBJECT_TYPES[name]
+            return str if name == "vlen-utf8" else bytes
     return None
 
 
-def _names(codecs: list[Any]) -> Iterator[str]:
-    """Yield the names of codecs as format 3 spells them, and of those inside of shards."""
+def _with_inner_ones(codecs: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield codecs as format 3 spells them, and those inside of shards."""
     for codec in codecs:
-        if isinstance(codec, str):
-            yield codec
-        else:
-            yield codec["name"]
-            yield from _names((codec.get("configuration") or {}).get("codecs", []))
+        yield {"name": codec} if isinstance(codec, str) else codec
+        if isinstance(codec, dict):
+            yield from _with_inner_ones((codec.get("configuration") or {}).get("codecs", []))
 
 
 def _compressors(coding: Coding, zarr_format: int, ndim: int | None) -> Specs:

@@ -15,6 +15,7 @@ from . import nodes
 from .core import Array
 from .errors import CopyError
 from .hierarchy import Group
+from .sources import dtype_of
 from .storage import base
 
 IF_EXISTS = ("raise", "replace", "skip", "skip_initialized")
@@ -355,10 +356,15 @@ class _Work:
 
 def _create_array(source: Any, dest: Any, name: str, create_kws: dict[str, Any]) -> Any:
     """Make an array like `source`, but for what is given, and copy its values."""
-    arguments = {"shape": source.shape, "dtype": source.dtype, **_layout(source, dest), **create_kws}
+    arguments = {"shape": source.shape, "dtype": dtype_of(source), **_layout(source, dest)}
     values = source
-    if _is_h5py(source) and source.dtype.kind == "O":
-        arguments, values = _h5py_strings(source, arguments, create_kws)
+    if source.dtype.kind == "O" and not create_kws.keys() & {"dtype", "object_codec"}:
+        if _is_h5py(source):
+            values = _from_h5py(source, arguments)
+        elif _is_h5py(dest):
+            arguments["dtype"] = _h5py_dtype(arguments["dtype"])
+            arguments["fillvalue"] = None
+    arguments |= create_kws
     made = dest.create_dataset(name, **arguments)
     if made.size == 0:
         return made
@@ -399,16 +405,26 @@ def _zarrc_layout(source: Array, dest: Group) -> dict[str, Any]:
     return {**fill_value, "codecs": [*source.filters, source.serializer, *source.compressors]}
 
 
-def _h5py_strings(
-    source: Any, arguments: dict[str, Any], create_kws: dict[str, Any]
-) -> tuple[dict[str, Any], Any]:
-    """Return arguments for strings of any length, and h5py's view of them as `str`."""
+def _from_h5py(source: Any, arguments: dict[str, Any]) -> Any:
+    """Return h5py's view of strings as `str`, or its arrays; change the data type to what they are here."""
     import h5py  # type: ignore[import-untyped]
 
-    info = h5py.check_string_dtype(source.dtype)
-    if info is None or "dtype" in create_kws or "object_codec" in create_kws:
-        return arguments, source
-    return {**arguments, "dtype": str, "fill_value": None}, source.asstr()[...]
+    items = h5py.check_vlen_dtype(source.dtype)
+    if h5py.check_string_dtype(source.dtype) is not None:
+        arguments |= {"dtype": str, "fill_value": None}
+        return source.asstr()[...]
+    if items is not None:
+        arguments |= {"dtype": f"array:{items.str}", "fill_value": None}
+    return source
+
+
+def _h5py_dtype(dtype: Any) -> Any:
+    """Return h5py's data type for strings, bytes and arrays of any length."""
+    import h5py
+
+    if dtype in (str, bytes):
+        return h5py.string_dtype("utf-8" if dtype is str else "ascii")
+    return h5py.vlen_dtype(np.dtype(dtype.removeprefix("array:"))) if isinstance(dtype, str) else dtype
 
 
 def _regions(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:

@@ -17,7 +17,7 @@ from .description import ZERO, array_metadata, memory_order
 from .errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
 from .metadata.model import ArrayMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place
-from .sources import as_source, kept_properties, like, source_chunks
+from .sources import as_source, dtype_of, kept_properties, like, source_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -282,7 +282,7 @@ def array(data: Any, **kwargs: Any) -> Array:
     shape = normalize_shape(kwargs.setdefault("shape", data.shape))
     if shape != tuple(data.shape):
         raise ValueError(f"shape {shape} is not that of the data, {tuple(data.shape)}: leave shape= out")
-    kwargs.setdefault("dtype", data.dtype)
+    kwargs.setdefault("dtype", dtype_of(data))
     kwargs.setdefault("chunks", source_chunks(data))
     read_only = kwargs.pop("read_only", False)
     result = create(**kwargs)
@@ -624,7 +624,7 @@ def _shape_and_dtype(shape: Any, dtype: Any, data: Any) -> tuple[Any, Any, Any]:
         if value is not None:
             raise ValueError(f"data= has a {name} of its own: leave {name}= out")
     data = as_source(data)
-    return data.shape, data.dtype, data
+    return data.shape, dtype_of(data), data
 
 
 KEEP = "keep"

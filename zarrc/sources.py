@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import normalize_dtype
+from .coding import shorthand
 from .core import Array
 from .objects import as_objects
 
@@ -20,6 +21,13 @@ def as_source(data: Any, dtype: Any = None) -> Any:
     if dtype is not None:
         dtype = normalize_dtype(dtype)[0]
     return np.asarray(data, dtype=dtype if dtype is not None and dtype.kind == "O" else None)
+
+
+def dtype_of(data: Any) -> Any:
+    """Return the data type of an array-like as `create` takes it: of strings, bytes and arrays, the shorthand."""
+    if isinstance(data, Array) and data.dtype.kind == "O":
+        return shorthand(data.metadata.codecs) or data.dtype
+    return data.dtype
 
 
 def source_chunks(data: Any) -> Any:
@@ -41,7 +49,7 @@ def like(other: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         What the user gave; it wins.
     """
     other = as_source(other)
-    found: dict[str, Any] = {"shape": other.shape, "dtype": other.dtype, "chunks": source_chunks(other)}
+    found: dict[str, Any] = {"shape": other.shape, "dtype": dtype_of(other), "chunks": source_chunks(other)}
     if isinstance(other, Array):
         zarr_format = arguments.get("zarr_format") or arguments.get("zarr_version") or other.zarr_format
         found |= layout_of(other, zarr_format) | _codecs_of(other, zarr_format, arguments)
