@@ -647,7 +647,7 @@ def init_array(
     ContainsArrayError, ContainsGroupError
         Something is there, or an array stands above, and `overwrite` is off.
     ValueError
-        The nearest group above is of the other format.
+        The nearest group above is of the other format, or format 3 reserves a name in `path`.
     FileExistsError
         `overwrite` would wipe a local directory that is not Zarr's.
     """
@@ -690,10 +690,22 @@ def init_node(
     parent: str | None = None,
 ) -> None:
     """Make an array or a group at a normal path; see `init_array`."""
+    _check_names(path, meta.zarr_format)
     documents = _documents(path, meta)  # before room is made: what cannot be written deletes nothing
     if not _is_inside(store, path, parent, meta.zarr_format):
         _make_ancestors(store, path, meta.zarr_format, overwrite, chunk_store)
     _make(store, path, documents, overwrite, chunk_store)
+
+
+def _check_names(path: str, zarr_format: int) -> None:
+    """Refuse names that format 3 reserves (core specification, "Node names")."""
+    if zarr_format == 3:
+        for name in path.split("/"):
+            if name.startswith("__") or (name and not name.strip(".")):
+                raise ValueError(
+                    f"path {path!r}: the name {name!r} is reserved in format 3, as are all that begin with '__' "
+                    "or consist of '.' alone"
+                )
 
 
 def _is_inside(store: Store, path: str, parent: str | None, zarr_format: int) -> bool:

@@ -321,7 +321,7 @@ def test_codecs_as_names_and_objects():
         {"name": "crc32c"},
         {"name": "x.y", "configuration": {"a": 1}, "must_understand": False},
     ]
-    meta = v3.decode(ZARR_JSON | {"codecs": codecs})
+    meta = v3.decode(ZARR_JSON | {"codecs": codecs, "data_type": "uint8"})
     expected = (CodecSpec("bytes"), CodecSpec("crc32c"), CodecSpec("x.y", {"a": 1}, must_understand=False))
     assert meta.codecs == expected
     assert json.loads(v3.encode(meta))["codecs"] == [{"name": "bytes"}, *codecs[1:]]

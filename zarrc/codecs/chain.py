@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zarrc.errors import MetadataError
+from zarrc.errors import MetadataError, ZarrcError
 
 from .base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES, ChunkSpec, CodecDescriptor
 from .registry import get_codec, is_known, registered
@@ -84,14 +84,17 @@ def build_chain(
     UnknownCodecError
         A codec is not registered.
     MetadataError
-        A configuration or the order of the codecs is wrong.
-    ValueError
-        A codec cannot be used for such chunks.
+        A configuration or the order of the codecs is wrong, or a codec cannot be used for such chunks.
     """
     key = (cache_key(codecs), tuple(shape), np.dtype(dtype), fill, allow_pickle)
     chain = _chains.get(key)
     if chain is None:
-        chain = _build_chain(codecs, shape, dtype, fill, allow_pickle)
+        try:
+            chain = _build_chain(codecs, shape, dtype, fill, allow_pickle)
+        except ValueError as error:
+            if isinstance(error, ZarrcError):
+                raise
+            raise MetadataError(str(error)) from error
         # what users wrote in Python may keep a state, so that each array has its own
         if chain.compiled:
             remember(_chains, key, chain)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zarrc.errors import MetadataError
+
 from .base import ARRAY_TO_BYTES, ChunkSpec, CodecDescriptor, integer, member
 from .bytes_ import BytesCodec, Endian
 from .crc32c import Crc32cCodec
@@ -90,18 +92,18 @@ class ShardingCodec(CodecDescriptor):
 
         Raises
         ------
-        ValueError
+        MetadataError
             `spec` is no array any more, or the inner chunks do not divide it.
         """
         if spec.shape is None:
-            raise ValueError("codec 'sharding_indexed' follows a codec that leaves no array")
+            raise MetadataError("codec 'sharding_indexed' follows a codec that leaves no array")
         if len(spec.shape) != len(self.chunk_shape):
-            raise ValueError(
+            raise MetadataError(
                 f"codec 'sharding_indexed': chunk_shape {self.chunk_shape} and the shard's {spec.shape} "
                 "differ in number of axes"
             )
         if any(whole % part for whole, part in zip(spec.shape, self.chunk_shape, strict=True)):
-            raise ValueError(
+            raise MetadataError(
                 f"codec 'sharding_indexed': chunk_shape {self.chunk_shape} does not divide "
                 f"the shape of the shard, {spec.shape}"
             )
@@ -116,7 +118,7 @@ class ShardingCodec(CodecDescriptor):
 
         Raises
         ------
-        ValueError
+        MetadataError
             They depend on what is in it.
         """
         index = ChunkSpec.of_array(self.index_shape(spec), INDEX_DTYPE)
@@ -124,7 +126,7 @@ class ShardingCodec(CodecDescriptor):
             index = codec.resolve(index)
         if index.nbytes is None:
             names = [codec.name for codec in self.index_codecs]
-            raise ValueError(f"codec 'sharding_indexed': index_codecs {names} leave no fixed size")
+            raise MetadataError(f"codec 'sharding_indexed': index_codecs {names} leave no fixed size")
         return index.nbytes
 
     def kernel(self, spec: ChunkSpec) -> Codec | None:
@@ -158,7 +160,7 @@ class ShardingCodec(CodecDescriptor):
         self.index_nbytes(spec)
         index = build_chain(self.index_codecs, self.index_shape(spec), INDEX_DTYPE)
         if index.order != tuple(range(len(index.order))):
-            raise ValueError("codec 'sharding_indexed': index_codecs that transpose are not available")
+            raise MetadataError("codec 'sharding_indexed': index_codecs that transpose are not available")
         first = self.index_location is ShardingCodecIndexLocation.start
         return ShardLayout(self.grid_shape(spec), compile_chain(index), first)
 

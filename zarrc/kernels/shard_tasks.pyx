@@ -233,6 +233,7 @@ cdef int open_shard(
             status = decode_index(c, s.encoded.data, index, s, &stage, &code)
         if status == OK and not is_inside(c, index, stamp.nbytes):
             status = CORRUPT
+            stage = -1
     if status != OK:
         close_file(out.fd)
         return fail_index(job, shard, status, code, stage)
@@ -256,6 +257,7 @@ cdef int hold_shard(
         status = decode_index(c, data + start, index, scratch(), &stage, &code)
         if status == OK and not is_inside(c, index, nbytes):
             status = CORRUPT
+            stage = -1
     return 0 if status == OK else fail_index(job, shard, status, code, stage)
 
 

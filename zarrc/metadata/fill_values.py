@@ -185,8 +185,10 @@ def _decode_float_v2(value: Any, dtype: np.dtype) -> Any:
 
 
 def _decode_float_v3(value: Any, dtype: np.dtype) -> Any:
-    if not isinstance(value, str) or not value.startswith("0x"):
+    if not isinstance(value, str) or value in SPECIAL_FLOATS:
         return _decode_float_v2(value, dtype)
+    if not value.startswith("0x"):
+        raise _Illegal(f"{', '.join(SPECIAL_FLOATS)} or hexadecimal digits after 0x expected")
     if len(value) != 2 + 2 * dtype.itemsize:
         raise _Illegal(f"{2 * dtype.itemsize} hexadecimal digits expected")
     bits = binascii.unhexlify(value[2:])
@@ -240,6 +242,8 @@ def _bytes(value: Any) -> bytes:
 def _decode_void_v3(value: Any, dtype: np.dtype) -> Any:
     if isinstance(value, dict) and dtype.names is not None:
         return _decode_fields(value, dtype)
+    if isinstance(value, list) and len(value) != dtype.itemsize:
+        raise _Illegal(f"{dtype.itemsize} bytes expected, not {len(value)}")
     # base64 of fields is little-endian, as chunks are unless they say otherwise
     little = _decode_bytes(value, dtype.newbyteorder("<"))
     return np.array(little).astype(dtype)[()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
@@ -29,6 +31,10 @@ ARRAY_KEYS = (
 # what was decoded before: stored texts, and contents of consolidated metadata
 _templates = Templates()
 _contents = Contents()
+
+# elements of these kinds have a byte order; those of other kinds none, or one that codecs may leave unsaid
+ORDERED_KINDS = "iufcmMU"
+KEEP_THE_DTYPE = ("transpose",)
 
 SEPARATORS = {"default": "/", "v2": "."}
 
@@ -151,7 +157,7 @@ def _decode_array(content: dict) -> ArrayMetadata:
         dtype=dtype,
         chunk_shape=_decode_grid(require(content, "chunk_grid", "zarr.json")),
         fill_value=fill_values.decode_v3(require(content, "fill_value", "zarr.json"), dtype, data_type),
-        codecs=decode_codecs(require(content, "codecs", "zarr.json")),
+        codecs=_decode_chain(require(content, "codecs", "zarr.json"), dtype),
         chunk_key_encoding=_decode_key_encoding(require(content, "chunk_key_encoding", "zarr.json")),
         attributes=_attributes(content),
         dimension_names=_decode_dimension_names(content.get("dimension_names")),
@@ -253,6 +259,25 @@ def decode_codecs(value: object) -> tuple[CodecSpec, ...]:
     if not isinstance(value, (list, tuple)) or not value:
         raise MetadataError(f"codecs must be a list of one codec at least, not {shorten(value)}")
     return tuple(CodecSpec(*_extension(item, "codec")) for item in value)
+
+
+def _decode_chain(value: object, dtype: np.dtype) -> tuple[CodecSpec, ...]:
+    """Return the codecs of an array, whose byte order must be said (bytes codec, "Configuration parameters")."""
+    codecs = decode_codecs(value)
+    if dtype.kind in ORDERED_KINDS and dtype.itemsize > 1:
+        _require_endian(codecs)
+    return codecs
+
+
+def _require_endian(codecs: tuple[CodecSpec, ...]) -> None:
+    for codec in codecs:
+        if codec.name == "bytes" and codec.configuration.get("endian") is None:
+            raise MetadataError("codec 'bytes' lacks endian, which elements of several bytes require")
+        if codec.name == "sharding_indexed":
+            for chain in ("codecs", "index_codecs"):
+                _require_endian(decode_codecs(codec.configuration.get(chain)))
+        if codec.name not in KEEP_THE_DTYPE:
+            return
 
 
 def encode_codec(spec: CodecSpec) -> dict:
