@@ -145,8 +145,12 @@ def _object_codec(object_codec: Any, coding: Coding, dtype: np.dtype) -> CodecSp
         return None
     if object_codec is not None:
         return _spec(object_codec)
-    if coding.codecs is None and not _several(coding.filters) and is_unsaid(coding.serializer):
-        raise ValueError("missing object_codec for object array")
+    if coding.codecs is None and is_unsaid(coding.serializer):
+        if not _several(coding.filters):
+            raise ValueError("missing object_codec for object array")
+        _warn(
+            "missing object_codec for object array: the filters are to turn objects into bytes", FutureWarning
+        )
     return None
 
 
@@ -266,13 +270,14 @@ def _with_inner_ones(codecs: list[Any]) -> Iterator[dict[str, Any]]:
 
 def _compressors(coding: Coding, zarr_format: int, ndim: int | None) -> Specs:
     """Return the compressors that were given in either spelling, or the usual one."""
+    if zarr_format == 2 and ndim == 0:
+        return ()  # one cell gains nothing: format 2 has no compressor for it, whatever is asked for
     given = coding.compressors if is_unsaid(coding.compressor) else coding.compressor
     if not is_unsaid(given):
         return () if isinstance(given, str) and given == "none" else _several(given)
     if zarr_format == 3:
         return (FORMAT_3_COMPRESSOR,)
-    # one cell gains nothing
-    return () if ndim == 0 else _default_compressor()
+    return _default_compressor()
 
 
 def _default_compressor() -> Specs:
@@ -305,7 +310,7 @@ def _check_kinds(word: str, specs: Specs, kind: str) -> None:
             raise TypeError(f"{word}= takes codecs {kind}; {spec.name!r} is one {registry.kind(spec)}")
 
 
-def _warn(message: str) -> None:
+def _warn(message: str, kind: type[Warning] = UserWarning) -> None:
     import warnings
 
-    warnings.warn(message, UserWarning, stacklevel=6)
+    warnings.warn(message, kind, stacklevel=6)

@@ -404,6 +404,8 @@ def open_array(
     existing = {**options, "read_only": mode == "r", "zarr_version": zarr_format or zarr_version}
     if mode in READ_MODES:
         return _open_existing(where, existing)
+    if mode in ("w-", "x"):
+        nodes.refuse_node(where.store, where.path)
     if mode == "a":
         try:
             return _open_existing(where, existing)

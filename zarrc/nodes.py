@@ -723,7 +723,7 @@ def _make(
         if overwrite:
             _clear(store, path, chunk_store)
         else:
-            _refuse_node(store, path)
+            refuse_node(store, path)
         _write(store, path, documents)
 
 
@@ -733,7 +733,7 @@ def _make_ancestors(
     """Make the groups above `path` that are missing."""
     missing = _missing_groups(store, path, zarr_format, overwrite)
     if missing and not overwrite:
-        _refuse_node(store, path)
+        refuse_node(store, path)
     for ancestor in reversed(missing):
         with _lock_of_node(store, ancestor):
             found = node_kind(store, ancestor)
@@ -751,7 +751,8 @@ def _lock_of_node(store: Store, path: str) -> KeyLock:
     return lock(store, document_key(path, V3_KEY))
 
 
-def _refuse_node(store: Store, path: str) -> None:
+def refuse_node(store: Store, path: str) -> None:
+    """Raise ContainsArrayError or ContainsGroupError where there is a node."""
     found = node_kind(store, path)
     if found is not None:
         raise (ContainsArrayError if found[0] == "array" else ContainsGroupError)(path)

@@ -33,6 +33,8 @@ def dtype_of(data: Any) -> Any:
 def source_chunks(data: Any) -> Any:
     """Return the chunk shape of an array-like, or True (guess one) where it has none that is regular."""
     chunks = getattr(data, "chunks", None)
+    if chunks is None and isinstance(getattr(data, "chunklen", None), int):  # as bcolz has it: of rows
+        chunks = (data.chunklen, *data.shape[1:])
     if not isinstance(chunks, tuple) or len(chunks) != len(data.shape):
         return True
     return chunks if all(isinstance(n, int) for n in chunks) else True

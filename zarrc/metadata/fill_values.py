@@ -377,6 +377,8 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
         return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, (int, np.integer)) and value == 0 and dtype.kind not in "biufcMm":
         return np.zeros((), dtype)[()]
+    if isinstance(value, bytes) and dtype.names and not dtype.hasobject:
+        return np.array(value, f"V{dtype.itemsize}").view(dtype)[()]  # of the record, zeros at its end
     try:
         scalar = _cast(_plain(value, dtype), dtype)
     except (ValueError, TypeError, KeyError, ArithmeticError) as error:

@@ -180,6 +180,8 @@ def decode_data_type(name: object) -> np.dtype:
 def _plain_dtype(spelled: object) -> np.dtype:
     """Return the dtype of a ``.zarray``, little-endian."""
     dtype = np.dtype(spelled) if isinstance(spelled, str) else None
+    if dtype is not None and dtype.hasobject:
+        raise MetadataError("arrays of objects are not supported by N5")
     if dtype is None or dtype.name not in (*DATA_TYPES, *MORE_DATA_TYPES):
         raise TypeError(f"Data type {shorten(spelled)} is not supported by N5")
     return dtype.newbyteorder("<")

@@ -737,6 +737,14 @@ def is_url(location: object) -> bool:
     return isinstance(location, str) and ("://" in location or "::" in location)
 
 
+_LIKE_A_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "keys")
+
+
+def _is_mapping(arg: Any) -> bool:
+    """Say whether something works as a mutable mapping, though it may not be registered as one."""
+    return isinstance(arg, MutableMapping) or all(hasattr(type(arg), name) for name in _LIKE_A_MAPPING)
+
+
 def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any] | None = None) -> Store:
     """The store that a user means.
 
@@ -763,7 +771,7 @@ def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any
         return arg
     if isinstance(arg, (str, os.PathLike)):
         return _open_location(arg, mode)
-    if arg is None or isinstance(arg, MutableMapping):
+    if arg is None or _is_mapping(arg):
         from zarrc.storage.memory import KVStore
 
         return KVStore({} if arg is None else arg)

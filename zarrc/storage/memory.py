@@ -52,10 +52,11 @@ class KVStore(Store):
         return key in self._mutable_mapping
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._mutable_mapping))  # stays valid while other threads write
+        return iter(list(self._mutable_mapping.keys()))  # stays valid while other threads write
 
     def __len__(self) -> int:
-        return len(self._mutable_mapping)
+        data = self._mutable_mapping
+        return len(data) if hasattr(data, "__len__") else sum(1 for _ in self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KVStore) and self._mutable_mapping == other._mutable_mapping

@@ -1,0 +1,103 @@
+"""What users of version 2 are used to, and what is easily lost: small things, one test each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import zarrc
+from zarrc.errors import ContainsArrayError
+
+
+class Duck:
+    """Works as a mapping, and is not registered as one."""
+
+    def __init__(self):
+        self.data = {}
+
+    def keys(self):
+        return self.data.keys()
+
+    def __getitem__(self, key):
+        return self.data[key]
+
+    def __setitem__(self, key, value):
+        self.data[key] = bytes(value)
+
+    def __delitem__(self, key):
+        del self.data[key]
+
+    def __contains__(self, key):
+        return key in self.data
+
+
+def test_any_object_with_the_methods_of_a_mapping_is_a_store():
+    store = Duck()
+    group = zarrc.group(store)
+    group["a"] = np.arange(10)
+    assert sorted(store.keys()) == [".zgroup", "a/.zarray", "a/0"]
+    assert zarrc.open(store)["a"][:].tolist() == list(range(10))
+    assert len(group.store) == 3
+    del group["a"]
+    assert list(store.keys()) == [".zgroup"]
+
+
+def test_no_axes_have_no_compressor_and_one_chunk():
+    z = zarrc.array(5, compressor=zarrc.Zlib())
+    assert z.compressor is None
+    assert z.cdata_shape == (1,)
+    assert zarrc.create_array({}, shape=(), dtype="i4").cdata_shape == ()
+
+
+def test_bytes_are_a_record():
+    dtype = [("a", "S3"), ("b", "<i2")]
+    assert zarrc.create(3, dtype=dtype, fill_value=b"")[0] == np.zeros((), dtype)[()]
+    assert zarrc.create(3, dtype=dtype, fill_value=b"xyz\x01")[0].tolist() == (b"xyz", 1)
+
+
+def test_objects_turned_to_bytes_by_filters():
+    with pytest.warns(FutureWarning, match="missing object_codec"):
+        z = zarrc.create(3, dtype=object, filters=[zarrc.MsgPack()])
+    z[:] = ["a", 1, None]
+    assert z[:].tolist() == ["a", 1, None]
+
+
+def test_chunks_of_a_source_that_has_a_chunklen():
+    class Rows(np.ndarray):
+        chunklen = 10
+
+    assert zarrc.array(np.zeros((100, 7)).view(Rows)).chunks == (10, 7)
+
+
+def test_exclusive_creation_needs_no_shape_to_refuse():
+    store = {}
+    zarrc.open_array(store, mode="w", shape=3)
+    for mode in ("w-", "x"):
+        with pytest.raises(ContainsArrayError):
+            zarrc.open_array(store, mode=mode)
+
+
+def test_islice_takes_whole_numbers():
+    for bounds in ((0.5, 1), (0, 0.5)):
+        with pytest.raises(ValueError, match="whole numbers"):
+            zarrc.zeros(3).islice(*bounds)
+
+
+def test_append_returns_its_own_shape():
+    """Other threads may have appended meanwhile."""
+    z = zarrc.zeros(3, chunks=2)
+    other = zarrc.open_array(z.store)
+    assert z.append(np.zeros(2)) == (5,)
+    assert other.append(np.zeros(2)) == (7,)
+    assert z.append(np.zeros(2)) == (9,)
+
+
+def test_attributes_of_a_plain_dict():
+    attrs = zarrc.attrs.Attributes({})
+    assert isinstance(attrs.store, zarrc.KVStore)
+
+
+def test_n5_has_no_objects(tmp_path):
+    store = zarrc.N5Store(tmp_path / "a.n5")
+    with pytest.raises(ValueError, match="not supported by N5"):
+        zarrc.create(3, dtype=str, store=store)
