@@ -55,13 +55,6 @@ def test_bytes_are_a_record():
     assert zarrc.create(3, dtype=dtype, fill_value=b"xyz\x01")[0].tolist() == (b"xyz", 1)
 
 
-def test_objects_turned_to_bytes_by_filters():
-    with pytest.warns(FutureWarning, match="missing object_codec"):
-        z = zarrc.create(3, dtype=object, filters=[zarrc.MsgPack()])
-    z[:] = ["a", 1, None]
-    assert z[:].tolist() == ["a", 1, None]
-
-
 def test_chunks_of_a_source_that_has_a_chunklen():
     class Rows(np.ndarray):
         chunklen = 10

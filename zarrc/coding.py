@@ -145,12 +145,8 @@ def _object_codec(object_codec: Any, coding: Coding, dtype: np.dtype) -> CodecSp
         return None
     if object_codec is not None:
         return _spec(object_codec)
-    if coding.codecs is None and is_unsaid(coding.serializer):
-        if not _several(coding.filters):
-            raise ValueError("missing object_codec for object array")
-        _warn(
-            "missing object_codec for object array: the filters are to turn objects into bytes", FutureWarning
-        )
+    if coding.codecs is None and not _several(coding.filters) and is_unsaid(coding.serializer):
+        raise ValueError("missing object_codec for object array")
     return None
 
 
@@ -310,7 +306,7 @@ def _check_kinds(word: str, specs: Specs, kind: str) -> None:
             raise TypeError(f"{word}= takes codecs {kind}; {spec.name!r} is one {registry.kind(spec)}")
 
 
-def _warn(message: str, kind: type[Warning] = UserWarning) -> None:
+def _warn(message: str) -> None:
     import warnings
 
-    warnings.warn(message, kind, stacklevel=6)
+    warnings.warn(message, UserWarning, stacklevel=6)
