@@ -15,8 +15,8 @@ class Duck:
     def __init__(self):
         self.data = {}
 
-    def keys(self):
-        return self.data.keys()
+    def __iter__(self):
+        return iter(self.data)
 
     def __getitem__(self, key):
         return self.data[key]
@@ -35,11 +35,11 @@ def test_any_object_with_the_methods_of_a_mapping_is_a_store():
     store = Duck()
     group = zarrc.group(store)
     group["a"] = np.arange(10)
-    assert sorted(store.keys()) == [".zgroup", "a/.zarray", "a/0"]
+    assert sorted(store) == [".zgroup", "a/.zarray", "a/0"]
     assert zarrc.open(store)["a"][:].tolist() == list(range(10))
     assert len(group.store) == 3
     del group["a"]
-    assert list(store.keys()) == [".zgroup"]
+    assert list(store) == [".zgroup"]
 
 
 def test_no_axes_have_no_compressor_and_one_chunk():

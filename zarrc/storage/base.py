@@ -737,7 +737,7 @@ def is_url(location: object) -> bool:
     return isinstance(location, str) and ("://" in location or "::" in location)
 
 
-_LIKE_A_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "keys")
+_LIKE_A_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "__iter__")
 
 
 def _is_mapping(arg: Any) -> bool:

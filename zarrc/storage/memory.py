@@ -52,7 +52,7 @@ class KVStore(Store):
         return key in self._mutable_mapping
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._mutable_mapping.keys()))  # stays valid while other threads write
+        return iter(list(self._mutable_mapping))  # stays valid while other threads write
 
     def __len__(self) -> int:
         data = self._mutable_mapping
