@@ -30,7 +30,7 @@ OTHERS: dict[str, Any] = {
     "m8-25us": "m8[25us]",
     "structured": STRUCTURED,
 }
-OBJECTS: tuple[str, ...] = ()
+OBJECTS = ("string", "bytes")
 DTYPES: dict[str, Any] = {name: name for name in NUMBERS} | OTHERS | {"nested": NESTED}
 
 BLOSC_NAMES = ("blosclz", "lz4", "lz4hc", "zlib", "zstd")

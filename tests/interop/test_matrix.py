@@ -179,6 +179,16 @@ def test_the_peer_reads_zarrcs(peer, zarr_format, dtype, encounter):
 
 
 @pytest.mark.peer
+def test_digests_are_those_of_zarr_python_2(encounter, tmp_path):
+    process = encounter("zarr2").process
+    for number, case in enumerate(all_cases(2)[::25]):
+        path = tmp_path / str(number)
+        write(case, path)
+        array = zarrc.open_array(str(path), mode="r")
+        assert array.hexdigest() == process.ask("digest", path), case.name
+
+
+@pytest.mark.peer
 @pytest.mark.parametrize("peer", FORMATS)
 def test_every_refusal_is_met(peer, encounter):
     rows = [row for row in REFUSALS if row.peer == peer]
