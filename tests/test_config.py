@@ -84,15 +84,17 @@ def test_missing():
 
 def test_sections():
     assert config.get("threading") == {"max_workers": config.get("threading.max_workers")}
-    with config.set({"codec_pipeline.batch_size": 1, "array.something": 2}):
+    with config.set({"codec_pipeline.batch_size": 1, "async.timeout": 2}):
         assert config.get("codec_pipeline.batch_size") == 1
     assert "codec_pipeline.batch_size" not in config
-    assert "array.something" not in config
+    assert "async.timeout" not in config
 
 
 def test_unknown_names():
     with pytest.raises(ValueError, match=r"unknown setting 'aray\.order'.*array\.order"):
         config.set({"aray.order": "F", "json_strict": True})
+    with pytest.raises(ValueError, match=r"unknown setting 'array\.ordre'"):
+        config.set({"array": {"ordre": "F"}})
     assert config.get("json_strict") is False
 
 
@@ -146,8 +148,8 @@ def test_longer_name_wins(monkeypatch):
 def test_threads_lose_no_setting():
     def work(number):
         for i in range(200):
-            config.set({f"array.thread{number}": i})
-            assert config.get(f"array.thread{number}") == i
+            config.set({f"codecs.thread{number}": i})
+            assert config.get(f"codecs.thread{number}") == i
             assert set(DEFAULTS) <= set(config)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
@@ -155,4 +157,4 @@ def test_threads_lose_no_setting():
         thread.start()
     for thread in threads:
         thread.join()
-    assert [config.get(f"array.thread{number}") for number in range(4)] == [199] * 4
+    assert [config.get(f"codecs.thread{number}") for number in range(4)] == [199] * 4

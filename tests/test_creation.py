@@ -11,6 +11,7 @@ import pytest
 
 import zarrc
 from zarrc import codecs
+from zarrc.codecs import numcodecs as wrapped
 from zarrc.errors import (
     ArrayNotFoundError,
     BadCompressorError,
@@ -693,3 +694,34 @@ def test_from_array_keeps_shards():
         compressors=codecs.Crc32cCodec(),
     )
     assert zarrc.from_array({}, data=outer).metadata == outer.metadata
+
+
+@pytest.mark.parametrize(
+    ("codec", "stored"),
+    [
+        (wrapped.FixedScaleOffset(offset=0, scale=2), {"offset": 0, "scale": 2, "dtype": "<f4"}),
+        (wrapped.Quantize(digits=3), {"digits": 3, "dtype": "<f4"}),
+        (wrapped.Delta(), {"dtype": "<f4"}),
+        (wrapped.AsType(encode_dtype="f8"), {"encode_dtype": "f8", "decode_dtype": "<f4"}),
+        (wrapped.Shuffle(), {"elementsize": 4}),
+    ],
+    ids=lambda item: item.name if hasattr(item, "name") else "",
+)
+def test_numcodecs_are_told_the_data_type(codec, stored):
+    """They do not see the array: its data type is part of what is stored."""
+    where = {"compressors": codec} if codec.kind == "bytes->bytes" else {"filters": codec}
+    store = {}
+    z = zarrc.create_array(store, shape=6, dtype="f4", **where)
+    z[:] = np.arange(6) / 2
+    [document] = [c for c in json.loads(store["zarr.json"])["codecs"] if c["name"] == codec.name]
+    assert document["configuration"] == stored
+    assert (zarrc.open_array(store)[:] == np.arange(6) / 2).all()
+    with pytest.raises(ValueError, match="packs booleans"):
+        zarrc.create_array({}, shape=6, dtype="f4", filters=wrapped.PackBits())
+
+
+def test_array_config_as_dict():
+    z = zarrc.create_array({}, shape=6, dtype="f4", config={"order": "F"})
+    options = z.config.to_dict()
+    assert options == {"order": "F", "write_empty_chunks": False, "fill_missing_chunks": True}
+    assert zarrc.create_array({}, shape=6, dtype="f4", config=options).config == z.config

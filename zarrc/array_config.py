@@ -37,6 +37,14 @@ class ArrayConfig:
         if self.order not in ("C", "F"):
             raise ValueError(f"order must be 'C' or 'F', not {self.order!r}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options by name, but for the cache."""
+        return {
+            "order": self.order,
+            "write_empty_chunks": self.write_empty_chunks,
+            "fill_missing_chunks": self.fill_missing_chunks,
+        }
+
     @classmethod
     def make(cls, given: Any, meta: ArrayMetadata) -> ArrayConfig:
         """Complete what is given, an ArrayConfig, a mapping or None, from the settings and the array's format.

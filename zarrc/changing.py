@@ -209,9 +209,9 @@ class Changing:
         """Create an array filled with a value; see `zarrc.full`."""
         return self._create(creation.full, name, fill_value=fill_value, **kwargs)
 
-    def array(self, name: str, data: Any, **kwargs: Any) -> Array:
-        """Create an array that holds a copy of some data; see `zarrc.array`."""
-        return self._create(creation.array, name, data, **kwargs)
+    def array(self, name: str, data: Any = None, **kwargs: Any) -> Array:
+        """Create an array that holds a copy of some data; see `zarrc.array`. Without data as `create` does."""
+        return self.create_dataset(name, data=data, **kwargs)
 
     def empty_like(self, name: str, data: Any, **kwargs: Any) -> Array:
         """Create an array like another one, without a fill value; see `zarrc.empty_like`."""
@@ -253,7 +253,9 @@ class Changing:
             When `shape` is given and is not that of `data`.
         """
         data = kwargs.pop("data", None)
-        return self.create(name, **kwargs) if data is None else self.array(name, data, **kwargs)
+        if data is None:
+            return self.create(name, **kwargs)
+        return self._create(creation.array, name, data, **kwargs)
 
     def require_dataset(
         self, name: str, shape: Any = None, dtype: Any = None, exact: bool = False, **kwargs: Any

@@ -114,11 +114,9 @@ def _complete(metadata: ArrayMetadata) -> Specs:
 
 def _says_all(spec: CodecSpec, metadata: ArrayMetadata) -> bool:
     """Whether a codec stays as it was given; format 2 has an automatic shuffle, no typesize and no `bytes`."""
-    if spec.name == "bytes":
-        return metadata.zarr_format == 2
-    if spec.name == "blosc":
-        return metadata.zarr_format == 2 and "shuffle" in spec.configuration
-    return spec.name.startswith(registry.PREFIX)
+    if metadata.zarr_format == 3:
+        return False
+    return spec.name != "blosc" or "shuffle" in spec.configuration
 
 
 def is_unsaid(value: Any) -> bool:

@@ -30,12 +30,8 @@ DEFAULTS: dict[str, Any] = {
 
 ALIASES = {"array.read_missing_chunks": "array.fill_missing_chunks"}
 
-# a name of an unknown section is a typing error; inside of these, any name is taken
-_SECTIONS = {name.split(".")[0] for name in DEFAULTS if "." in name} | {
-    "codec_pipeline",
-    "buffer",
-    "ndbuffer",
-}
+# a name that is not known is a typing error, but in sections that have settings of zarr-python's alone
+_SECTIONS = {"async", "buffer", "codec_pipeline", "codecs", "ndbuffer", "threading"}
 _MISSING = object()
 
 

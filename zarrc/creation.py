@@ -292,8 +292,11 @@ def array(data: Any, **kwargs: Any) -> Array:
 
 
 def empty_like(a: Any, **kwargs: Any) -> Array:
-    """Create an array like another one, without a fill value; see `create`."""
-    return empty(**like(a, kwargs))
+    """Create an array like another one, without a fill value, or with the other's in format 3; see `create`."""
+    arguments = like(a, kwargs)
+    if isinstance(a, Array) and (arguments.get("zarr_format") or arguments.get("zarr_version")) == 3:
+        arguments.setdefault("fill_value", a.fill_value)
+    return empty(**arguments)
 
 
 def zeros_like(a: Any, **kwargs: Any) -> Array:

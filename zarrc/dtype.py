@@ -27,6 +27,11 @@ class ZDType:
         """NumPy's; object for strings and bytes of any length."""
         raise NotImplementedError
 
+    @classmethod
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
+        """Return the data type of this class that NumPy's is."""
+        raise NotImplementedError
+
     def to_native_dtype(self) -> np.dtype:
         """Return NumPy's."""
         return self.dtype
@@ -61,7 +66,7 @@ class _Fixed(ZDType):
         return np.dtype(self.code)
 
     @classmethod
-    def _of(cls, dtype: np.dtype) -> Self:
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
         return cls()
 
 
@@ -79,7 +84,7 @@ class _Number(ZDType):
         return np.dtype(_ORDERS[self.endianness] + self.code)
 
     @classmethod
-    def _of(cls, dtype: np.dtype) -> Self:
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
         return cls(_endianness(dtype))
 
 
@@ -180,7 +185,7 @@ class _Sized(ZDType):
         return np.dtype(f"{self.kind}{self.length}")
 
     @classmethod
-    def _of(cls, dtype: np.dtype) -> Self:
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
         return cls(dtype.itemsize)
 
 
@@ -211,7 +216,7 @@ class FixedLengthUTF32(ZDType):
         return np.dtype(f"{_ORDERS[self.endianness]}U{self.length}")
 
     @classmethod
-    def _of(cls, dtype: np.dtype) -> Self:
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
         return cls(dtype.itemsize // 4, _endianness(dtype))
 
 
@@ -232,7 +237,7 @@ class _Time(ZDType):
         return np.dtype(f"{_ORDERS[self.endianness]}{self.kind}8{unit}")
 
     @classmethod
-    def _of(cls, dtype: np.dtype) -> Self:
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
         unit, factor = np.datetime_data(dtype)
         return cls(unit, factor, _endianness(dtype))
 
@@ -263,7 +268,7 @@ class Structured(ZDType):
         return np.dtype([(name, np.dtype(field)) for name, field in self.fields])
 
     @classmethod
-    def _of(cls, dtype: np.dtype) -> Self:
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
         return cls(tuple((name, parse_dtype(dtype.fields[name][0])) for name in dtype.names or ()))  # type: ignore[index]
 
 
@@ -271,6 +276,10 @@ class Structured(ZDType):
 class _VariableLength(ZDType):
     python_type: ClassVar[type]
     json: ClassVar[str]
+
+    @classmethod
+    def from_native_dtype(cls, dtype: np.dtype) -> Self:
+        return cls()
 
     @property
     def dtype(self) -> np.dtype:
@@ -343,7 +352,7 @@ def parse_dtype(dtype: Any, *, zarr_format: int = 3) -> ZDType:
         cls = RawBytes if native.names is None else Structured
     if cls is None:
         raise UnknownDataTypeError(f"no data type is {dtype!r}: of objects, strings and bytes have one")
-    return cls._of(native)
+    return cls.from_native_dtype(native)
 
 
 def _endianness(dtype: np.dtype) -> Endianness:

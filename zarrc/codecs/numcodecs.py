@@ -64,14 +64,15 @@ class NumcodecsCodec(CodecDescriptor):
         return self.codec_config.get(name, self.defaults.get(name))
 
     def kernel(self, spec: ChunkSpec) -> Codec | None:
-        if self.codec_config.keys() <= self.defaults.keys():
+        full = self.evolve(spec)
+        if full.codec_config.keys() <= self.defaults.keys():
             try:
-                compiled = self.compiled(spec)
+                compiled = full.compiled(spec)
             except (TypeError, ValueError) as error:
                 raise MetadataError(f"codec {self.name!r}: {error}") from error
             if compiled is not None:
                 return compiled
-        return self.python_stage(spec)
+        return full.python_stage(spec)
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
         """Return the kernel that does what numcodecs would, or None where there is none."""
@@ -138,6 +139,15 @@ class _Elements(NumcodecsCodec):
     """Each element becomes one, of another dtype perhaps."""
 
     kind = ARRAY_TO_ARRAY
+    dtype_field: ClassVar[str | None] = (
+        None  # what numcodecs calls the dtype of the array, which it cannot see
+    )
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        field = self.dtype_field
+        if field is None or self.codec_config.get(field) is not None:
+            return self
+        return type(self)(**{**self.codec_config, field: spec.dtype.str})
 
     def dtypes(self, spec: ChunkSpec) -> tuple[np.dtype, np.dtype]:
         """Return the dtypes of decoded and encoded elements."""
@@ -171,15 +181,13 @@ class _Elements(NumcodecsCodec):
 class Delta(_Elements):
     """Differences of neighbouring elements."""
 
-    codec_id, name = "delta", "numcodecs.delta"
+    codec_id, name, dtype_field = "delta", "numcodecs.delta", "dtype"
     defaults: ClassVar[dict[str, Any]] = {"dtype": None, "astype": None}
 
     def compiled(self, spec: ChunkSpec) -> Codec | None:
         from zarrc.kernels.filters import Delta as Kernel
         from zarrc.kernels.filters import delta_is_compiled
 
-        if self.option("dtype") is None:
-            raise ValueError("dtype is missing")
         decoded, encoded = self.dtypes(spec)
         return Kernel(decoded, encoded) if delta_is_compiled(decoded, encoded) else None
 
@@ -187,13 +195,13 @@ class Delta(_Elements):
 class FixedScaleOffset(_Elements):
     """Numbers shifted, scaled and rounded."""
 
-    codec_id, name = "fixedscaleoffset", "numcodecs.fixedscaleoffset"
+    codec_id, name, dtype_field = "fixedscaleoffset", "numcodecs.fixedscaleoffset", "dtype"
 
 
 class Quantize(_Elements):
     """Floats rounded to decimal digits."""
 
-    codec_id, name = "quantize", "numcodecs.quantize"
+    codec_id, name, dtype_field = "quantize", "numcodecs.quantize", "dtype"
 
 
 class BitRound(_Elements):
@@ -205,7 +213,7 @@ class BitRound(_Elements):
 class AsType(_Elements):
     """Elements of another dtype."""
 
-    codec_id, name = "astype", "numcodecs.astype"
+    codec_id, name, dtype_field = "astype", "numcodecs.astype", "decode_dtype"
     defaults: ClassVar[dict[str, Any]] = {"encode_dtype": None, "decode_dtype": None}
 
     def dtypes(self, spec: ChunkSpec) -> tuple[np.dtype, np.dtype]:
@@ -227,6 +235,11 @@ class PackBits(NumcodecsCodec):
     """Booleans as bits."""
 
     codec_id, name, kind = "packbits", "numcodecs.packbits", ARRAY_TO_ARRAY
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        if spec.dtype.itemsize != 1:
+            raise ValueError(f"codec {self.name!r} packs booleans, not {spec.dtype}")
+        return self
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         if spec.nbytes is None:

@@ -76,7 +76,9 @@ class ZipStore(Store):
         allowZip64: bool = True,
         mode: str = "a",
         dimension_separator: str | None = None,
+        read_only: bool = False,
     ) -> None:
+        mode = "r" if read_only else mode
         if mode not in _MODES:
             raise ValueError(f"mode is one of {_MODES}, not {mode!r}")
         if compression not in _METHODS:
