@@ -461,3 +461,11 @@ def test_compressors_among_the_filters_of_format_2():
     meta = v2.decode_array(document)
     assert [spec.name for spec in meta.codecs][:2] == ["numcodecs.gzip", "numcodecs.blosc"]
     assert json.loads(v2.encode_array(meta))["filters"] == filters
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2, 5])
+def test_indent_of_format_3(indent):
+    content = v3.encode_document(v3.decode(ZARR_JSON))
+    with config.set({"json_indent": indent}):
+        assert v3.dump_document(content) == json.dumps(content, indent=indent).encode()
+        assert v2.encode_array(v2.decode_array(ZARRAY)).count(b"\n    ") > 5

@@ -61,8 +61,8 @@ class Json:
         return "".join(c if c < "\x80" else encode_basestring_ascii(c)[1:-1] for c in text)
 
 
-def dump(content: dict, indent: int, sort_keys: bool = False) -> bytes:
-    """Return `content` as JSON bytes, laid out over several lines.
+def dump(content: dict, indent: int | None, sort_keys: bool = False) -> bytes:
+    """Return `content` as JSON bytes, laid out over several lines, or in one where `indent` is None.
 
     NumPy scalars and arrays become numbers and lists. NaN and infinities are
     written as bare tokens, unless the configuration says ``json_strict``.
@@ -75,7 +75,8 @@ def dump(content: dict, indent: int, sort_keys: bool = False) -> bytes:
         A number is not finite and ``json_strict`` is set.
     """
     strict = config.get("json_strict", False)
-    return _lay_out(content, "\n", " " * indent, sort_keys, strict).encode("ascii")
+    text = _lay_out(content, "\n", " " * (indent or 0), sort_keys, strict)
+    return (json.dumps(json.loads(text)) if indent is None else text).encode("ascii")
 
 
 def _lay_out(value: Any, line: str, indent: str, sort_keys: bool, strict: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zarrc.config import config
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
@@ -103,8 +104,11 @@ def encode_document(meta: ArrayMetadata | GroupMetadata) -> dict:
 
 
 def dump_document(content: dict) -> bytes:
-    """Return the content of a ``zarr.json`` document as the bytes that are stored."""
-    return dump(content, indent=2)
+    """Return the content of a ``zarr.json`` document as the bytes that are stored.
+
+    Its lines are indented by as much as ``config["json_indent"]`` says; all is one line where that is None.
+    """
+    return dump(content, config.get("json_indent"))
 
 
 # Groups
