@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dbm.dumb
+import time
 import warnings
 
 import numpy as np
@@ -20,6 +21,7 @@ STORES = {
     "SQLiteStore": lambda folder: zarrc.SQLiteStore(f"{folder}/x.sqlite"),
     "LMDBStore": lambda folder: zarrc.LMDBStore(f"{folder}/x.lmdb"),
     "DBMStore(dumb)": lambda folder: zarrc.DBMStore(f"{folder}/x.db", open=dbm.dumb.open),
+    "N5Store": lambda folder: zarrc.N5Store(folder),
     "LRUStoreCache": lambda folder: zarrc.LRUStoreCache(zarrc.DirectoryStore(folder), max_size=2**30),
 }
 
@@ -46,3 +48,37 @@ class Stores(InFolder):
 
     def time_write(self, store, chunks):
         self.array[...] = self.data
+
+
+CACHED = {
+    "numpy": None,
+    "dict": lambda folder: {},
+    "DirectoryStore": lambda folder: zarrc.DirectoryStore(folder),
+    "SQLiteStore": lambda folder: zarrc.SQLiteStore(f"{folder}/x.sqlite"),
+    "LMDBStore": lambda folder: zarrc.LMDBStore(f"{folder}/x.lmdb"),
+}
+
+
+class SmallBoxes(InFolder):
+    """Small boxes of chunks that are kept decoded, beside NumPy's own slice and copy."""
+
+    params = (list(CACHED), [4, 16])
+    param_names = ("store", "side")
+
+    def setup(self, store, side):
+        folder = self.make_folder()
+        data = volume()
+        box = tuple(slice(3, 3 + side) for _ in range(3))
+        if store == "numpy":
+            self.read = lambda: data[box].copy()
+            return
+        made = CACHED[store](folder)
+        create(made, data, (SIZES.chunk_sides[1],) * 3)[...] = data
+        array = zarrc.open_array(made, mode="r", chunk_cache=2**28)
+        time.sleep(0.05)  # files that have just been written are not trusted
+        self.read = lambda: array[box]
+        self.read()
+
+    def time_read(self, store, side):
+        for _ in range(SIZES.n_calls):
+            self.read()

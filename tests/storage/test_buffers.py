@@ -16,6 +16,26 @@ def test_memory_of_an_arena_is_not_shared_by_values():
     assert [bytes(memory) for memory in kept] == values
 
 
+def test_memory_is_used_again_once_nobody_refers_to_it():
+    buffers._pieces.clear()
+    with buffers.Arena() as arena:
+        kept = arena.keep(b"first")
+    place = id(kept.obj)
+    with buffers.Arena() as arena:
+        other = arena.keep(b"other")
+    assert id(other.obj) != place
+    del kept
+    with buffers.Arena() as arena:
+        again = arena.keep(b"again")
+    assert id(again.obj) == place
+    assert (bytes(other), bytes(again)) == (b"other", b"again")
+    for _ in range(20):
+        with buffers.Arena() as arena:
+            arena.keep(bytes(3_000_000)), arena.keep(bytes(3_000_000)), arena.keep(bytes(9_000_000))
+    assert len(buffers._pieces) <= 4
+    assert {len(piece) for piece in buffers._pieces} == {buffers._PIECE_NBYTES}
+
+
 @pytest.fixture(params=[SQLiteStore, ZipStore, LMDBStore])
 def store(request, tmp_path):
     if request.param is LMDBStore:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-_PIECE_NBYTES = 1 << 20
+_PIECE_NBYTES = 1 << 22
+_MOST_PIECES = 4
 
 
 class Transfers:
@@ -16,19 +16,24 @@ class Transfers:
     Attributes
     ----------
     batch_nbytes : int
-        Decoded bytes of the chunks that are asked for at once: few enough to be still in
-        the processor's cache when they are decoded.
+        Decoded bytes of the chunks that are asked for at once: enough for several threads to decode,
+        and so few that their values fit into one piece of an `Arena`.
 
     Parameters
     ----------
     store : Store
     getbuffers : callable
         Gives a dict of any buffers for keys, as ``getitems`` gives one of bytes.
+    batch_nbytes : int
     """
 
-    batch_nbytes = 1 << 20
-
-    def __init__(self, store: Any, getbuffers: Callable[[Iterable[str]], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        store: Any,
+        getbuffers: Callable[[Iterable[str]], dict[str, Any]],
+        batch_nbytes: int = _PIECE_NBYTES,
+    ) -> None:
+        self.batch_nbytes = batch_nbytes
         self._store = store
         self._getbuffers = getbuffers
         self.setitems = store.setitems
@@ -48,28 +53,68 @@ class Transfers:
 
 
 class Arena:
-    """Memory for the values of one bulk read, taken from the system in a few large pieces.
+    """Memory for the values of one bulk read, in a few large pieces that the next one uses again.
 
-    As many values in memory of their own would be as many visits to the system, which has to clear
-    each of their pages: that can take longer than reading them.
+    Fresh memory for each value would be as many visits to the system, which has to clear
+    each of its pages: that can take longer than reading them.
     """
 
     def __init__(self) -> None:
-        self._piece = np.empty(0, np.uint8)
+        self._piece = bytearray()
         self._used = 0
 
-    def take(self, nbytes: int) -> np.ndarray:
+    def take(self, nbytes: int) -> memoryview:
         """Memory for one value, not cleared."""
         if nbytes > len(self._piece) - self._used:
-            # what was taken from the last piece keeps it
-            self._piece = np.empty(max(nbytes, _PIECE_NBYTES), np.uint8)
-            self._used = 0
+            self.give_back()
+            self._piece = _borrow(nbytes)
         start = self._used
         self._used += nbytes
-        return self._piece[start : start + nbytes]
+        return memoryview(self._piece)[start : start + nbytes]
 
-    def keep(self, value: bytes) -> np.ndarray:
+    def keep(self, value: bytes) -> memoryview:
         """A copy of a value."""
         memory = self.take(len(value))
-        memory[:] = np.frombuffer(value, np.uint8) if value else memory
+        memory[:] = value
         return memory
+
+    def give_back(self) -> None:
+        """Let others use the memory once nobody refers to what was taken."""
+        if len(self._piece) == _PIECE_NBYTES:
+            _pieces.append(self._piece)
+        self._piece, self._used = bytearray(), 0
+
+    def __enter__(self) -> Arena:
+        return self
+
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
+        self.give_back()
+
+
+# pieces that may be used again, the one that was given back last at the end
+_pieces: deque[bytearray] = deque(maxlen=_MOST_PIECES)
+
+
+def _borrow(nbytes: int) -> bytearray:
+    """A piece of at least so many bytes that nobody refers to."""
+    if nbytes > _PIECE_NBYTES:
+        return bytearray(nbytes)
+    for _ in range(len(_pieces)):
+        try:
+            piece = _pieces.popleft()
+        except IndexError:  # another thread was faster
+            break
+        if _is_free(piece):
+            return piece
+        _pieces.append(piece)
+    return bytearray(_PIECE_NBYTES)
+
+
+def _is_free(piece: bytearray) -> bool:
+    """Whether no view of the memory is left: only then Python lets it change its size."""
+    try:
+        piece.append(0)
+    except BufferError:
+        return False
+    piece.pop()
+    return True

@@ -37,6 +37,9 @@ T = TypeVar("T")
 _MAP_NBYTES = 1 << 34  # of address space, where nobody says; the file is only as large as what is in it
 _PATIENCE = 60.0  # seconds that a writer waits for readers when the map is full
 _COURTESY = 1.0  # seconds that a new reader waits for such a writer
+_BATCH_NBYTES = (
+    1 << 26
+)  # of chunks that are read in one transaction: there is no copy of them to be kept small
 _LITTLE_NBYTES = 1 << 20  # with less than this a disk is full
 _OPTIONS = {
     "sync": False,
@@ -171,7 +174,7 @@ class LMDBStore(Store):
         return self._environment.token()
 
     def transfers(self) -> Any:
-        return Transfers(self, self.getbuffers) if self.buffers else self
+        return Transfers(self, self.getbuffers, _BATCH_NBYTES) if self.buffers else self
 
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
         if not own_mapping(self):

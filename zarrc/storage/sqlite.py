@@ -304,9 +304,9 @@ class SQLiteStore(Store):
         return Transfers(self, self._getbuffers)
 
     def _getbuffers(self, keys: Iterable[str]) -> dict[str, Any]:
-        arena = Arena()
         keys = list(keys)
-        return self._run(lambda connection: _several(connection, keys, arena.keep))
+        with Arena() as arena:
+            return self._run(lambda connection: _several(connection, keys, arena.keep))
 
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys: all of them, or none if that fails."""

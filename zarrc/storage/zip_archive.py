@@ -143,7 +143,10 @@ class Archive:
 
     def read_several(self, keys: Iterable[str]) -> dict[str, Any]:
         """The values of those keys that are there, in memory that they share."""
-        arena = Arena()
+        with Arena() as arena:
+            return self._read_several(keys, arena)
+
+    def _read_several(self, keys: Iterable[str], arena: Arena) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key in keys:
             try:
@@ -153,7 +156,7 @@ class Archive:
             if member.method != ZIP_STORED or member.nbytes > MAX_TRANSFER:
                 found[key] = self.read(key)
                 continue
-            memory: Any = arena.take(member.nbytes)
+            memory = arena.take(member.nbytes)
             if os.preadv(reader.number, [memory], start) != member.nbytes:
                 raise self._damaged(key)
             self._check(key, member, memory)
