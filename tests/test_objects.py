@@ -748,6 +748,33 @@ def test_few_elements_of_many_chunks_take_little_memory(monkeypatch):
 SAME = {"strings": (str, ["a", "é", ""]), "bytes": (bytes, [b"a", b"\xff", b""])}
 
 
+class TestSeenAsAnotherType:
+    @pytest.mark.parametrize("order", "CF")
+    @pytest.mark.parametrize("filters", [None, [numcodecs.LZ4()]])
+    def test_strings(self, order, filters):
+        data = np.array([["1", "22", "3"], ["4", "5", "66"]], object)
+        z = zarrc.array(data, dtype=str, chunks=(2, 2), order=order, filters=filters, fill_value="7")
+        for dtype in ("U3", "i4", "f8", "S2"):
+            seen = z.astype(dtype)
+            assert seen.dtype == dtype and seen.read_only
+            assert seen[:].dtype == dtype and (seen[:] == data.astype(dtype)).all()
+            assert seen[1, ::2].tolist() == data[1, ::2].astype(dtype).tolist()
+            assert type(seen[0, 1]) is type(data.astype(dtype)[0, 1])
+        z.resize(2, 5)
+        assert z.astype("i4")[0, 4] == 7
+
+    @pytest.mark.parametrize("shards", [None, (4,)])
+    def test_strings_of_format_3(self, shards):
+        z = zarrc.create_array({}, shape=(5,), chunks=(2,), shards=shards, dtype=str, fill_value="7")
+        z[:3] = ["1", "22", "3"]
+        assert z.astype("i4")[:].tolist() == [1, 22, 3, 7, 7]
+
+    def test_as_objects(self):
+        z = zarrc.array(np.array(["a", "bc"]))
+        assert_equal(z.astype(object)[:], array_of(["a", "bc"]))
+        assert_equal(zarrc.array([1, 2]).astype(object)[:], array_of([1, 2]))
+
+
 class TestTakenOver:
     """Arrays made from others, or like them, of either format."""
 

@@ -18,6 +18,8 @@ from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.projection import Plan
 from .kernels.sharding import ShardStage
+from .metadata.fill_values import normalize_fill_value
+from .metadata.model import ArrayMetadata, CodecSpec
 
 CELL = np.dtype(np.intp)
 FILL_CELL = bytes(CELL.itemsize)
@@ -128,6 +130,71 @@ def _without_repeats(values: np.ndarray) -> np.ndarray:
     """Return an array that broadcasts to `values`, in which nothing is there twice."""
     once = (slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
     return values[(*once, Ellipsis)]  # an array in any case
+
+
+# ------------------------------------------------------------------- objects seen as other elements
+
+
+def seen_through(meta: ArrayMetadata) -> ArrayMetadata | None:
+    """Return what an array is before the codec `astype`, the first of its chain, makes or unmakes objects; else None.
+
+    Such a codec is in the metadata of views, which show an array with another data type.
+    """
+    n = next((n for n, spec in enumerate(meta.codecs) if spec.name != "transpose"), 0)
+    first = meta.codecs[n]
+    stored = first.configuration.get("encode_dtype")
+    if first.name != "numcodecs.astype" or "O" not in (np.dtype(stored).kind, meta.dtype.kind):
+        return None
+    dtype = np.dtype(stored)
+    fill_value = meta.fill_value.item() if isinstance(meta.fill_value, np.generic) else meta.fill_value
+    # something is to precede a shard still: such shards are chunks
+    nothing = CodecSpec("transpose", {"order": list(range(meta.ndim))})
+    return replace(
+        meta,
+        dtype=dtype,
+        codecs=(*meta.codecs[:n], nothing, *meta.codecs[n + 1 :]),
+        fill_value=normalize_fill_value(fill_value, dtype),
+    )
+
+
+class Converted:
+    """Moves the chunks of an array whose elements are converted between objects and another data type.
+
+    Parameters
+    ----------
+    pipeline : Pipeline or ObjectPipeline
+        Of the array as it is stored.
+    dtype : numpy.dtype
+        That results have.
+    """
+
+    def __init__(self, pipeline: Any, dtype: np.dtype) -> None:
+        self._pipeline = pipeline
+        self.dtype = dtype
+        self.name: str = pipeline.name
+        self.chunk_shape: tuple[int, ...] = pipeline.chunk_shape
+        self.chunks_per_key: tuple[int, ...] | None = pipeline.chunks_per_key
+
+    def read(
+        self,
+        plan: Plan,
+        out: np.ndarray | None = None,
+        threads: int = 1,
+        fortran: bool = False,
+        contexts: Any = None,
+    ) -> Any:
+        """Return what a plan wants: see `Pipeline.read`."""
+        found = np.empty(plan.shape, self._pipeline.dtype, order="F" if fortran else "C")
+        self._pipeline.read(plan, found, threads, contexts=contexts)
+        if out is None:
+            converted = found.astype(self.dtype)
+            return converted[()] if plan.is_scalar else converted
+        out[...] = found.astype(self.dtype)
+        return out
+
+    def write(self, plan: Plan, values: np.ndarray, threads: int = 1) -> None:
+        """Store values where a plan says: see `Pipeline.write`."""
+        self._pipeline.write(plan, values.astype(self._pipeline.dtype), threads)
 
 
 # ------------------------------------------------------------------- values of users

@@ -27,7 +27,7 @@ from .kernels.projection import Grid, Plan
 from .metadata import v2, v3
 from .metadata.chunk_keys import chunk_key
 from .metadata.model import ArrayMetadata
-from .objects import CELL, FILL_CELL, ObjectPipeline, as_objects, with_limit
+from .objects import CELL, FILL_CELL, Converted, ObjectPipeline, as_objects, seen_through, with_limit
 from .storage import base
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def make_pipeline(
     fill_missing: bool,
     allow_pickle: bool = False,
     cache: Any = None,
-) -> Pipeline | ObjectPipeline:
+) -> Pipeline | ObjectPipeline | Converted:
     """Return what moves the chunks of an array.
 
     Parameters
@@ -77,6 +77,10 @@ def make_pipeline(
     MetadataError, ValueError
         The codecs cannot work on such chunks.
     """
+    stored = seen_through(meta)
+    if stored is not None:
+        options = {"write_empty": write_empty, "fill_missing": fill_missing, "allow_pickle": allow_pickle}
+        return Converted(make_pipeline(stored, store, path, **options), meta.dtype)
     has_objects = meta.dtype.hasobject
     fill = FILL_CELL if has_objects else fill_item(meta)
     chain, layout = compile_codecs(meta, fill, allow_pickle or config.get("allow_pickle"))

@@ -58,8 +58,11 @@ def _with_filters(meta: ArrayMetadata, filters: Iterable[Any]) -> tuple[CodecSpe
     """Return the codecs of an array with other filters: all before the bytes are made but format 2's order."""
     order = meta.codecs[:1] if meta.zarr_format == 2 and is_reversal(meta.codecs[0], meta.ndim) else ()
     specs = tuple(CodecSpec(*registry.normalize(codec)) for codec in filters)
-    kinds = [registry.kind(spec) for spec in meta.codecs]
-    n = next((i for i, kind in enumerate(kinds) if kind != ARRAY_TO_ARRAY), len(kinds))
+    if meta.zarr_format == 2:  # whose filters may be of any kind
+        n = next(i for i, spec in enumerate(meta.codecs) if spec.name == "bytes")
+    else:
+        kinds = [registry.kind(spec) for spec in meta.codecs]
+        n = next((i for i, kind in enumerate(kinds) if kind != ARRAY_TO_ARRAY), len(kinds))
     return (*order, *specs, *meta.codecs[n:])
 
 
