@@ -302,3 +302,11 @@ def test_copy_store_of_n5(source):
 def test_parent(source):
     assert source["foo/bar"].parent == source["foo"]
     assert source["foo"].parent.parent == source
+
+
+def test_chunks_that_are_longer_than_their_axis_go_to_h5py(tmp_path):
+    source = zarrc.array(np.arange(12).reshape(3, 4), chunks=(100, 2))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        zarrc.copy(source, file, name="a")
+        assert (file["a"].chunks, file["a"].maxshape) == ((100, 2), (None, None))
+        np.testing.assert_array_equal(file["a"][:], source[:])

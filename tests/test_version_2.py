@@ -94,3 +94,8 @@ def test_n5_has_no_objects(tmp_path):
     store = zarrc.N5Store(tmp_path / "a.n5")
     with pytest.raises(ValueError, match="not supported by N5"):
         zarrc.create(3, dtype=str, store=store)
+
+
+def test_no_data_type_is_that_of_the_data():
+    assert zarrc.array(np.arange(3, dtype="i2"), dtype=None).dtype == np.dtype("i2")
+    assert zarrc.group().create_dataset("a", data=[True], dtype=None).dtype == np.dtype(bool)

@@ -383,12 +383,19 @@ def _layout(source: Any, dest: Any) -> dict[str, Any]:
         if _is_h5py(dest):
             chunks = chunks if 0 not in source.shape and source.shape else {}
             packed = {"compression": "gzip", "compression_opts": 1, "shuffle": False} if chunks else {}
-            return {**chunks, **packed, "fillvalue": source.fill_value}
+            return {**chunks, **packed, **_growing(source, chunks), "fillvalue": source.fill_value}
         return _zarrc_layout(source, dest) | chunks
     if _is_h5py(dest):
         names = ("compression", "compression_opts", "shuffle", "fletcher32", "fillvalue")
         return chunks | {name: getattr(source, name) for name in names}
     return chunks | {"fill_value": source.fillvalue}
+
+
+def _growing(source: Array, chunks: dict[str, Any]) -> dict[str, Any]:
+    """Return h5py's word for axes without an end where a chunk is longer than its axis, which it asks for."""
+    if not chunks or all(c <= n for c, n in zip(source.chunks, source.shape, strict=True)):
+        return {}
+    return {"maxshape": (None,) * source.ndim}
 
 
 def _zarrc_layout(source: Array, dest: Group) -> dict[str, Any]:

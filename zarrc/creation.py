@@ -282,7 +282,8 @@ def array(data: Any, **kwargs: Any) -> Array:
     shape = normalize_shape(kwargs.setdefault("shape", data.shape))
     if shape != tuple(data.shape):
         raise ValueError(f"shape {shape} is not that of the data, {tuple(data.shape)}: leave shape= out")
-    kwargs.setdefault("dtype", dtype_of(data))
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = dtype_of(data)
     kwargs.setdefault("chunks", source_chunks(data))
     read_only = kwargs.pop("read_only", False)
     result = create(**kwargs)
