@@ -725,3 +725,21 @@ def test_array_config_as_dict():
     options = z.config.to_dict()
     assert options == {"order": "F", "write_empty_chunks": False, "fill_missing_chunks": True}
     assert zarrc.create_array({}, shape=6, dtype="f4", config=options).config == z.config
+
+
+def test_orders_are_stored_as_numbers():
+    z = zarrc.create_array({}, shape=(2, 3, 4), dtype="i1", filters=codecs.TransposeCodec("F"))
+    assert z.filters == (codecs.TransposeCodec((2, 1, 0)),)
+    z[:] = np.arange(24).reshape(2, 3, 4)
+    assert z[1, 2, 3] == 23
+
+
+def test_open_by_class():
+    from zarrc.storage import StorePath
+
+    store = {}
+    made = zarrc.create_array(store, name="a/b", shape=3, dtype="i1")
+    assert zarrc.Array.open(StorePath(store, "a/b")) == made
+    assert zarrc.Group.open(store)["a/b"] == made
+    with pytest.raises(ArrayNotFoundError):
+        zarrc.Array.open(store)

@@ -128,6 +128,11 @@ class Array(Selecting):
         self._pipeline  # noqa: B018  codecs that cannot work are found now
 
     @classmethod
+    def open(cls, store: Any) -> Array:
+        """Open the array at the root of a store, or at a `StorePath`, to read and to write."""
+        return cls(store.store, store.path) if isinstance(store, StorePath) else cls(store)
+
+    @classmethod
     def _member(cls, state: dict[str, Any], path: str, metadata: ArrayMetadata, config: ArrayConfig) -> Array:
         """Return an array whose documents were read a moment ago.
 

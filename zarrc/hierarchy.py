@@ -113,6 +113,11 @@ class Group(Changing, MutableMapping):
         self._configs: dict[tuple[int, str], ArrayConfig] = {}
 
     @classmethod
+    def open(cls, store: Any) -> Group:
+        """Open the group at the root of a store, or at a `StorePath`, to read and to write."""
+        return cls(store)
+
+    @classmethod
     def from_store(
         cls,
         store: Any,

@@ -51,6 +51,9 @@ class TransposeCodec(CodecDescriptor):
             raise ValueError(f"codec 'transpose': order {self.order} is not for {ndim} axes")
         return self.order
 
+    def evolve(self, spec: ChunkSpec) -> TransposeCodec:
+        return TransposeCodec(self.axes(len(self._shape(spec))))
+
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         shape = self._shape(spec)
         return replace(spec, shape=tuple(shape[axis] for axis in self.axes(len(shape))))
