@@ -154,6 +154,7 @@ class TestCreating:
         assert json.loads(store[".zarray"])["dtype"] == "|O"
         assert_equal(z[:], array_of([empty] * 3))
 
+    @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 1")
     def test_numpys_strings(self):
         dtype = np.dtypes.StringDType()
         data = np.array(GREETINGS, dtype)
@@ -161,6 +162,45 @@ class TestCreating:
             z[:] = data
             assert_equal(z[:], array_of(GREETINGS))
         assert (z[:].astype(dtype) == data).all()
+
+    def test_h5pys_data_types(self):
+        h5py = pytest.importorskip("h5py")
+        for dtype, codec in [
+            (h5py.string_dtype(), numcodecs.VLenUTF8()),
+            (h5py.string_dtype("ascii"), numcodecs.VLenBytes()),
+            (h5py.vlen_dtype("f4"), numcodecs.VLenArray("f4")),
+        ]:
+            assert zarrc.empty(3, dtype=dtype).filters == [codec]
+            assert zarrc.group().create_dataset("x", shape=3, dtype=dtype).filters == [codec]
+
+    def test_serializers_of_format_3(self):
+        for arguments in (
+            {"dtype": object, "serializer": VLenUTF8Codec()},
+            {"dtype": str, "serializer": VLenUTF8Codec()},
+            {"dtype": object, "codecs": [VLenUTF8Codec(), numcodecs.Zstd()]},
+        ):
+            z = zarrc.create_array({}, shape=(2,), **arguments)
+            assert z.metadata.data_type == "string" and list(z[:]) == ["", ""]
+        z = zarrc.create(2, dtype=object, object_codec=numcodecs.VLenBytes(), zarr_format=3)
+        assert z.metadata.data_type == "variable_length_bytes" and list(z[:]) == [b"", b""]
+
+    def test_codecs_of_users(self):
+        class Joined(numcodecs.abc.Codec):
+            codec_id = "zarrc-test-joined"
+
+            def encode(self, buf):
+                return "|".join(np.asarray(buf).ravel()).encode()
+
+            def decode(self, buf, out=None):
+                return array_of(bytes(buf).decode().split("|"))
+
+        store = {}
+        z = zarrc.array(
+            ["a", "b", "c"], dtype=object, object_codec=Joined(), chunks=2, fill_value="", store=store
+        )
+        z[1] = "new"
+        assert list(zarrc.open(store)[:]) == ["a", "new", "c"]
+        assert bytes(zarrc.open(store).filters[0].encode(array_of(["x"]))) == b"x"
 
     def test_missing_codec(self):
         for make in (zarrc.create, zarrc.empty, zarrc.zeros):

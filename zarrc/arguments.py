@@ -251,7 +251,8 @@ def normalize_dtype(dtype: Any, object_codec: Any = None) -> tuple[np.dtype, Any
     dtype : data-type
         Anything that NumPy takes, None for float64, a data type as format 3 spells it,
         or a shorthand for an object array: `str`, ``"string"`` or NumPy's StringDType for
-        strings, `bytes` or ``"variable_length_bytes"``, ``"array:T"`` for arrays of type T.
+        strings, `bytes` or ``"variable_length_bytes"``, ``"array:T"`` for arrays of type T;
+        h5py's data types for these.
     object_codec : codec, optional
         The codec that turns objects into bytes; the shorthands bring their own.
 
@@ -288,6 +289,8 @@ def _object_shorthand(dtype: Any) -> dict[str, Any] | None:
         return {"id": "vlen-utf8"}
     if dtype is bytes:
         return {"id": "vlen-bytes"}
+    if getattr(dtype, "kind", None) == "O" and dtype.metadata:
+        return _of_h5py(dtype.metadata.get("vlen"))
     if isinstance(dtype, dict):
         dtype = dtype.get("name")
     if not isinstance(dtype, str):
@@ -299,6 +302,13 @@ def _object_shorthand(dtype: Any) -> dict[str, Any] | None:
     if dtype.startswith("array:"):
         return {"id": "vlen-array", "dtype": np.dtype(dtype.removeprefix("array:")).str}
     return None
+
+
+def _of_h5py(items: Any) -> dict[str, Any] | None:
+    """Return what h5py's data types for strings and arrays of any length mean; their metadata say what these hold."""
+    if items in (str, bytes):
+        return {"id": "vlen-utf8" if items is str else "vlen-bytes"}
+    return None if items is None else {"id": "vlen-array", "dtype": np.dtype(items).str}
 
 
 def _numpy_dtype(dtype: Any) -> np.dtype:

@@ -17,7 +17,6 @@ from .config import config
 from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.projection import Plan
-from .kernels.sharding import ShardStage
 from .metadata.fill_values import normalize_fill_value
 from .metadata.model import ArrayMetadata, CodecSpec
 
@@ -110,6 +109,8 @@ class ObjectPipeline:
 
 def _fresh(chain: Chain, order: tuple[int, ...], fill_value: Any) -> tuple[Any, Chain]:
     """Return a new codec of objects, and the chain with it in its place, perhaps in shards inside of shards."""
+    from .kernels.sharding import ShardStage
+
     first: Any = chain.codecs[0]
     if isinstance(first, ShardStage):
         codec, inner = _fresh(first.chain, order, fill_value)
