@@ -99,3 +99,33 @@ def test_n5_has_no_objects(tmp_path):
 def test_no_data_type_is_that_of_the_data():
     assert zarrc.array(np.arange(3, dtype="i2"), dtype=None).dtype == np.dtype("i2")
     assert zarrc.group().create_dataset("a", data=[True], dtype=None).dtype == np.dtype(bool)
+
+
+def test_the_fill_value_can_be_changed():
+    z = zarrc.zeros((10, 10), chunks=5, dtype="i4")
+    z[0, 0] = 3
+    z.fill_value = 1
+    assert (z[0, 0], z[0, 1], z[9, 9]) == (3, 0, 1)
+    assert zarrc.open_array(z.store).fill_value == 1
+    for array in (z.view(), zarrc.open_array(z.store, mode="r")):
+        with pytest.raises(PermissionError):
+            array.fill_value = 2
+
+
+def test_chunks_of_an_overwritten_array_may_be_in_a_directory_of_their_own(tmp_path):
+    store, chunk_store = zarrc.DirectoryStore(tmp_path / "a"), zarrc.DirectoryStore(tmp_path / "b")
+    for _ in range(2):
+        zarrc.ones(3, store=store, chunk_store=chunk_store, overwrite=True)[:] = 1
+    assert list(chunk_store) == ["0"]
+
+
+def test_a_file_where_the_directory_should_be(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(ValueError, match="not a directory"):
+        zarrc.DirectoryStore(tmp_path / "a")
+
+
+def test_sqlite_store_with_a_separator(tmp_path):
+    with zarrc.SQLiteStore(tmp_path / "a.sqlite", dimension_separator="/") as store:
+        zarrc.zeros((4, 4), chunks=2, store=store)[:] = 1
+        assert "1/1" in store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -18,6 +18,7 @@ from .attrs import Attributes
 from .indexing import plan_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
+from .metadata.fill_values import normalize_fill_value
 from .metadata.model import SHARDING, ArrayMetadata
 from .objects import as_array
 from .selecting import Selecting
@@ -352,6 +353,12 @@ class Array(Selecting):
         """What absent chunks hold; None: it was left open, and they read as zeros."""
         return self._meta.fill_value
 
+    @fill_value.setter
+    def fill_value(self, value: Any) -> None:
+        self._check_writeable()
+        value = normalize_fill_value(value, self.dtype)
+        self._change(lambda meta: replace(meta, fill_value=value))
+
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
         """Names of the axes, if there are any."""
@@ -527,13 +534,19 @@ class Array(Selecting):
 
     def _change_shape(self, change: Any) -> tuple[int, ...]:
         """Write the shape that `change` makes of the one that is stored; return the latter."""
-        if self.is_view:
-            raise PermissionError("operation not permitted for views")
         before: list[tuple[int, ...]] = []
 
         def changed(meta: ArrayMetadata) -> ArrayMetadata:
             before.append(meta.shape)
             return replace(meta, shape=change(meta.shape))
+
+        self._change(changed)
+        return before[-1]
+
+    def _change(self, changed: Callable[[ArrayMetadata], ArrayMetadata]) -> None:
+        """Write what `changed` makes of the metadata that are stored, and take it as the array's own."""
+        if self.is_view:
+            raise PermissionError("operation not permitted for views")
 
         def keep(document: bytes, meta: ArrayMetadata) -> None:
             self._document = document, meta
@@ -542,7 +555,6 @@ class Array(Selecting):
         nodes.update_array(
             self._store, self._path, self._meta.zarr_format, changed, self._synchronizer, self._document, keep
         )
-        return before[-1]
 
     def _delete_outside(self, before: tuple[int, ...]) -> None:
         """Delete the chunks of a grid over `before` that are outside of the grid now."""

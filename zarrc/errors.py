@@ -21,6 +21,7 @@ Each is also a built-in kind, so that callers can catch either::
     │   ├── StorePermissionError (PermissionError)
     │   ├── StoreTimeoutError (TimeoutError)
     │   └── PartialWriteError                   some keys were written and others were not
+    ├── FSPathExistNotDir (NotADirectoryError, ValueError)
     ├── CopyError (RuntimeError)
     └── ArrayIndexError (IndexError)
         └── BoundsCheckError, NegativeStepError, VindexInvalidSelectionError
@@ -203,6 +204,10 @@ class PartialWriteError(StoreError):
         super().__init__(message, url, failed[0] if failed else None)
         self.done = tuple(done)
         self.failed = tuple(failed)
+
+
+class FSPathExistNotDir(ZarrcError, NotADirectoryError, ValueError):
+    """A file is where a store's directory should be."""
 
 
 class CopyError(ZarrcError, RuntimeError):

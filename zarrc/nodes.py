@@ -780,7 +780,8 @@ def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) 
 
 
 def _clear(store: Store, path: str, chunk_store: Store | None) -> None:
-    """Delete all keys under `path`."""
-    for each in (store,) if chunk_store is None or chunk_store is store else (store, chunk_store):
-        base.refuse_foreign(each, path)
-        base.rmdir(each, path)
+    """Delete all keys under `path`; a store of chunks has no metadata that would say whose they are."""
+    base.refuse_foreign(store, path)
+    base.rmdir(store, path)
+    if chunk_store is not None and chunk_store is not store:
+        base.rmdir(chunk_store, path)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from zarrc.errors import FSPathExistNotDir
 from zarrc.storage.base import (
     TEMPORARY_PREFIX,
     Store,
@@ -373,7 +374,7 @@ def _directory_path(path: str | os.PathLike[str]) -> str:
     except FileNotFoundError:
         return path
     if not is_directory:
-        raise NotADirectoryError(errno.ENOTDIR, "path exists but is not a directory", path)
+        raise FSPathExistNotDir(errno.ENOTDIR, "path exists but is not a directory", path)
     return path
 
 

@@ -73,6 +73,8 @@ class SQLiteStore(Store):
     ----------
     path : str or os.PathLike
         The file; made if it is not there. ``":memory:"`` is a database in memory.
+    dimension_separator : {".", "/"}, optional
+        Separator of the chunk keys of format 2 arrays made in this store.
     read_only : bool
         Whether writes are refused; the file must be there.
     durability : {"rename", "fsync"}
@@ -111,6 +113,7 @@ class SQLiteStore(Store):
     def __init__(
         self,
         path: str | os.PathLike[str],
+        dimension_separator: str | None = None,
         *,
         read_only: bool = False,
         durability: str = "rename",
@@ -122,6 +125,7 @@ class SQLiteStore(Store):
         self.path = path if path == _MEMORY else os.path.abspath(path)
         self.read_only = read_only
         self.durability = durability
+        self._dimension_separator = dimension_separator
         self.kwargs = {"timeout": 60.0, **kwargs}
         self._open()
 
@@ -133,7 +137,8 @@ class SQLiteStore(Store):
     def __getstate__(self) -> dict[str, Any]:
         if self.path == _MEMORY:
             raise TypeError("a database in memory cannot be pickled")
-        return {name: getattr(self, name) for name in ("path", "read_only", "durability", "kwargs")}
+        names = ("path", "read_only", "durability", "_dimension_separator", "kwargs")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
