@@ -109,3 +109,29 @@ def test_the_stub_names_what_the_package_has():
 def test_version():
     project = tomllib.loads((services.ROOT / "pyproject.toml").read_text())["project"]
     assert zarrc.__version__ == project["version"]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("zarrc.api.synchronous", "Array Group consolidate_metadata create_hierarchy open_consolidated"),
+        ("zarrc.codecs.bytes", "BytesCodec Endian"),
+        ("zarrc.codecs.crc32c_", "Crc32cCodec"),
+        ("zarrc.codecs.sharding", "ShardingCodec ShardingCodecIndexLocation"),
+        ("zarrc.codecs.vlen_utf8", "VLenBytesCodec VLenUTF8Codec"),
+        ("zarrc.codecs.numcodecs", "Delta LZMA FixedScaleOffset"),
+        ("zarrc.dtype", "Int8 VariableLengthUTF8 parse_dtype"),
+        (
+            "zarrc.errors",
+            "BaseZarrError MetadataValidationError UnstableSpecificationWarning ZarrUserWarning",
+        ),
+        ("zarrc.registry", "get_codec_class get_numcodec register_codec"),
+        ("zarrc.storage", "LocalStore MemoryStore StorePath ZipStore"),
+        ("zarrc.types", "AnyArray StoreLike ZarrFormat"),
+    ],
+)
+def test_module_paths_of_version_3(module, names):
+    from importlib import import_module
+
+    for name in names.split():
+        assert getattr(import_module(module), name) is not None

@@ -44,6 +44,7 @@ class MetadataError(ZarrcError, ValueError):
 
 
 # names of version 3
+BaseZarrError = ZarrcError
 MetadataValidationError = MetadataError
 NodeTypeValidationError = MetadataError
 
@@ -228,3 +229,26 @@ class NegativeStepError(ArrayIndexError):
 
 class VindexInvalidSelectionError(ArrayIndexError):
     """A selection cannot be used with ``vindex``."""
+
+
+# Warnings of version 3, for programs that name them in filters: zarrc warns by Python's own kinds.
+
+
+class ZarrDeprecationWarning(DeprecationWarning):
+    """Something will go away."""
+
+
+class ZarrFutureWarning(FutureWarning):
+    """Something will change."""
+
+
+class ZarrRuntimeWarning(RuntimeWarning):
+    """Something is doubtful."""
+
+
+class ZarrUserWarning(UserWarning):
+    """Something may not be what was meant."""
+
+
+class UnstableSpecificationWarning(FutureWarning):
+    """A data type has no final specification."""

@@ -27,15 +27,18 @@ _OWN = {
 _MODULES = (
     "base",
     "blosc",
+    "bytes",
     "bytes_",
     "chain",
     "crc32c",
+    "crc32c_",
     "gzip",
     "numcodecs",
     "objects",
     "registry",
     "sharding",
     "transpose",
+    "vlen_utf8",
     "zstd",
 )
 
