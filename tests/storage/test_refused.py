@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dbm.dumb
+import errno
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 import processes
 import pytest
 
+import zarrc
+from zarrc.errors import CodecError
 from zarrc.storage import DBMStore, LMDBStore, SQLiteStore, ZipStore
 
 pytestmark = [
@@ -110,3 +113,57 @@ def test_may_not_make(kind, folder):
             OPENERS[kind](folder / "new")
 
     as_nobody(work)
+
+
+class TestReadErrors:
+    """The system fails to read a file that is there."""
+
+    @pytest.fixture
+    def unreadable(self, tmp_path):
+        """A folder whose file `x` can be opened and not read: nothing is mapped at the first address."""
+        os.symlink("/proc/self/mem", tmp_path / "x")
+        with open(tmp_path / "x", "rb") as file, pytest.raises(OSError) as caught:
+            file.read(1)
+        if caught.value.errno != errno.EIO:
+            pytest.skip("the system answers in another way")
+        return tmp_path
+
+    def test_of_a_value(self, unreadable):
+        store = zarrc.DirectoryStore(unreadable)
+        for read in (
+            lambda: store["x"],
+            lambda: store.getitems(["x"]),
+            lambda: store.get("x", b"nothing"),
+            lambda: zarrc.LRUStoreCache(store, 1000)["x"],
+            lambda: zarrc.KVStore(store).getitems(["x"]),
+        ):
+            with pytest.raises(OSError) as caught:
+                read()
+            assert caught.value.errno == errno.EIO
+
+    @pytest.mark.parametrize("options", [{}, {"compressor": None}, {"chunk_cache": 2**20}], ids=str)
+    def test_of_a_chunk(self, unreadable, options):
+        z = zarrc.create(10, chunks=5, dtype="i4", store=zarrc.DirectoryStore(unreadable), **options)
+        os.rename(unreadable / "x", unreadable / "1")
+        assert (z[:5] == 0).all()
+        for read in (lambda: z[:], lambda: z[7], lambda: z.__setitem__(7, 1)):
+            with pytest.raises((OSError, CodecError)) as caught:
+                read()
+            assert "1" in str(caught.value)
+
+    def test_of_a_document(self, unreadable):
+        for name in (".zarray", ".zgroup", "zarr.json"):
+            (unreadable / "g").mkdir(exist_ok=True)
+            os.symlink("/proc/self/mem", unreadable / "g" / name)
+            with pytest.raises(OSError) as caught:
+                zarrc.open(str(unreadable / "g"), mode="r")
+            assert caught.value.errno == errno.EIO
+            os.remove(unreadable / "g" / name)
+
+    def test_through_other_stores(self, unreadable):
+        for read in (
+            lambda: SQLiteStore(unreadable / "x", read_only=True),
+            lambda: zarrc.N5Store(unreadable)["x"],
+        ):
+            with pytest.raises((OSError, ValueError)):
+                read()

@@ -38,6 +38,12 @@ cdef void call(const Target* t, const char* key, size_t n_key, Name* name) noexc
     name.inner = 0
 
 
+cdef void call_inner(const Target* t, const Block* shard, index_t place, char* key, Name* name) noexcept nogil:
+    """Fill in the name of chunk number `place` of a shard; `key` has room for the shard's."""
+    call(t, key, write_key(t, shard, key), name)
+    name.inner = place
+
+
 cdef int give(Job* job, index_t chunk, const Block* block, Entry* entry) noexcept nogil:
     """Copy what the plan wants of a chunk in the cache, and let go of it."""
     cdef Status status = to_user(&job.transfer, block, entry.data, scratch())
@@ -118,13 +124,11 @@ cdef int read_cached_file_task(void* context, index_t task) noexcept nogil:
 cdef bint give_from_shard(
     Job* job, index_t chunk, const Block* block, const Block* shard, index_t place, const Stamp* stamp, int* failed
 ) noexcept nogil:
-    cdef const Target* t = job.target
     cdef char key[KEY_CAPACITY]
     cdef Name name
     cdef Entry* entry
-    call(t, key, write_key(t, shard, key), &name)
-    name.inner = place
-    entry = find(t.cache, &name, <const char*> stamp, sizeof(Stamp))
+    call_inner(job.target, shard, place, key, &name)
+    entry = find(job.target.cache, &name, <const char*> stamp, sizeof(Stamp))
     if entry == NULL:
         return False
     failed[0] = give(job, chunk, block, entry)
@@ -139,8 +143,7 @@ cdef int decode_from_shard(
     cdef char key[KEY_CAPACITY]
     cdef Name name
     cdef Entry* entry
-    call(t, key, write_key(t, shard, key), &name)
-    name.inner = place
+    call_inner(t, shard, place, key, &name)
     entry = make_entry(&name, <const char*> stamp, sizeof(Stamp), t.geometry.nbytes)
     if entry == NULL:
         return decode_into(job, chunk, block, data, nbytes)

@@ -401,6 +401,9 @@ def _read(path: str, start: int = 0, nbytes: int | None = None) -> bytes:
     file = os.open(path, _READ)
     try:
         size = os.fstat(file).st_size
+        if not size:  # there may be more all the same: some file systems do not know it before
+            part = _read_to_end(file)[start:]
+            return part if nbytes is None else part[:nbytes]
         first = min(start, size) if start >= 0 else max(0, size + start)
         count = size - first if nbytes is None else max(0, min(nbytes, size - first))
         if count <= _MAX_TRANSFER:
@@ -410,6 +413,13 @@ def _read(path: str, start: int = 0, nbytes: int | None = None) -> bytes:
         return _read_in_parts(file, first, count)
     finally:
         os.close(file)
+
+
+def _read_to_end(file: int) -> bytes:
+    parts = [os.read(file, _SMALL)]
+    while parts[-1]:
+        parts.append(os.read(file, _SMALL))
+    return b"".join(parts)
 
 
 def _read_in_parts(file: int, first: int, count: int) -> bytes:
