@@ -463,6 +463,12 @@ def test_compressors_among_the_filters_of_format_2():
     assert json.loads(v2.encode_array(meta))["filters"] == filters
 
 
+def test_numcodecs_have_a_configuration_even_if_it_is_empty():
+    """zarr-python reads no document in which it is missing."""
+    assert v3.encode_codec(CodecSpec("numcodecs.crc32")) == {"name": "numcodecs.crc32", "configuration": {}}
+    assert v3.encode_codec(CodecSpec("crc32c")) == {"name": "crc32c"}
+
+
 @pytest.mark.parametrize("indent", [None, 0, 2, 5])
 def test_indent_of_format_3(indent):
     content = v3.encode_document(v3.decode(ZARR_JSON))

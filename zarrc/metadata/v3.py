@@ -287,7 +287,7 @@ def _require_endian(codecs: tuple[CodecSpec, ...]) -> None:
 def encode_codec(spec: CodecSpec) -> dict:
     """Return a codec as format 3 spells it."""
     content: dict[str, Any] = {"name": spec.name}
-    if spec.configuration:
+    if spec.configuration or spec.name.startswith("numcodecs."):  # of which zarr-python wants one, if empty
         content["configuration"] = spec.configuration
     if not spec.must_understand:
         content["must_understand"] = False
