@@ -32,6 +32,7 @@ from .documents import mapping, require, shorten, sizes
 
 KINDS = "biufcmMSUVO"
 TYPESTR = re.compile(r"[<>|=]?[A-Za-z]\w*(\[\w+\])?")
+OLD_BYTES = re.compile(r"^([<>|=]?)a(\d*)$")  # what NumPy once called S, and now warns of
 RAW_BITS = re.compile(r"r([1-9]\d*)")
 
 CORE_NAMES = {
@@ -76,7 +77,7 @@ def decode_v2(spec: str | list) -> np.dtype:
     if not isinstance(spec, str) or not TYPESTR.fullmatch(spec):
         raise UnknownDataTypeError(f"unknown data type {shorten(spec)}")
     try:
-        dtype = np.dtype(spec)
+        dtype = np.dtype(OLD_BYTES.sub(r"\1S\2", spec))
     except (TypeError, ValueError):
         raise UnknownDataTypeError(f"unknown data type {spec!r}") from None
     _check_kind(dtype)
@@ -128,7 +129,7 @@ def _decode_field(field: object, number: int) -> tuple[str | None, str, np.dtype
     """Return title, name and dtype of one ``[name, spec]`` or ``[name, spec, shape]``."""
     if not isinstance(field, (list, tuple)) or len(field) not in (2, 3):
         raise UnknownDataTypeError(f"a field of a data type must be [name, type], not {shorten(field)}")
-    title, name = field[0] if isinstance(field[0], (list, tuple)) else (None, field[0])
+    title, name = field[0] if isinstance(field[0], (list, tuple)) and len(field[0]) == 2 else (None, field[0])
     if not isinstance(name, str):
         raise UnknownDataTypeError(f"field {number} of a data type has the name {shorten(name)}")
     dtype = decode_v2(field[1])
