@@ -57,7 +57,10 @@ class NumcodecsCodec(CodecDescriptor):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**(data.get("configuration") or {}))
+        try:
+            return cls(**(data.get("configuration") or {}))
+        except (TypeError, ValueError) as error:
+            raise MetadataError(f"codec {cls.name!r}: {error}") from error
 
     def option(self, name: str) -> Any:
         """Return a parameter, or its default."""
