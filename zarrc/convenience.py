@@ -18,6 +18,7 @@ from .hierarchy import Group, open_group
 from .info import TreeViewer
 from .metadata.model import ArrayMetadata
 from .placing import READ_MODES, Place, check_mode, place, with_consolidated
+from .storage import base
 from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _wants_array(where: Place, mode: str, has_shape: bool) -> bool:
         return has_shape
     found = nodes.node_kind(where.store, where.path)
     if found is None and mode in READ_MODES:
-        raise PathNotFoundError(where.path)
+        raise PathNotFoundError(where.path, base.location(where.store))
     return has_shape or (found is not None and found[0] == "array")
 
 

@@ -109,26 +109,33 @@ class ContainsGroupError(ZarrcError, ValueError, FileExistsError):
 
 
 class NodeNotFoundError(ZarrcError, ValueError, FileNotFoundError):
-    """Neither an array nor a group was found."""
+    """Neither an array nor a group was found.
+
+    Parameters
+    ----------
+    path : str
+        In the store.
+    store : str
+        Where the store is, if it has a name.
+    """
 
     _what = "nothing"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"{self._what} found at path {path!r}")
+    def __init__(self, path: str, store: str = "") -> None:
+        where = f" in {store!r}" if store else ""
+        super().__init__(f"{self._what} found at path {path!r}{where}")
 
 
 class ArrayNotFoundError(NodeNotFoundError):
     """No array was found."""
 
-    def __init__(self, path: str) -> None:
-        Exception.__init__(self, f"array not found at path {path!r}")
+    _what = "array not"
 
 
 class GroupNotFoundError(NodeNotFoundError):
     """No group was found."""
 
-    def __init__(self, path: str) -> None:
-        Exception.__init__(self, f"group not found at path {path!r}")
+    _what = "group not"
 
 
 class PathNotFoundError(NodeNotFoundError):

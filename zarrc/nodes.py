@@ -380,7 +380,7 @@ def read_array(store: Store, path: object = None, zarr_format: int | None = None
     elif zarr_format is None:
         _warn_of_both(store, path, ARRAY_KEY)
     if not isinstance(node, ArrayMetadata):
-        raise ArrayNotFoundError(path)
+        raise ArrayNotFoundError(path, base.location(store))
     return node
 
 
@@ -401,7 +401,7 @@ def read_group(store: Store, path: object = None, zarr_format: int | None = None
     elif zarr_format is None:
         _warn_of_both(store, path, GROUP_KEY)
     if not isinstance(node, GroupMetadata):
-        raise GroupNotFoundError(path)
+        raise GroupNotFoundError(path, base.location(store))
     return node
 
 
@@ -422,7 +422,7 @@ def read_node(store: Store, path: object = None, zarr_format: int | None = None)
     elif zarr_format is None:
         _warn_of_both(store, path, ARRAY_KEY, GROUP_KEY)
     if node is None:
-        raise PathNotFoundError(path)
+        raise PathNotFoundError(path, base.location(store))
     return node
 
 

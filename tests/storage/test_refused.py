@@ -5,6 +5,7 @@ from __future__ import annotations
 import dbm.dumb
 import errno
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -167,3 +168,23 @@ class TestReadErrors:
         ):
             with pytest.raises((OSError, ValueError)):
                 read()
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "zip", "sqlite", "lmdb", "n5"])
+@pytest.mark.parametrize("function", [zarrc.open, zarrc.open_array, zarrc.open_group])
+def test_what_is_not_there_is_named(function, suffix, tmp_path):
+    if suffix == "lmdb":
+        pytest.importorskip("lmdb")
+    for mode in ("r", "r+"):
+        with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "no"))):
+            function(str(tmp_path / "no" / f"x.{suffix}"), mode=mode)
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "zip", "sqlite", "lmdb", "n5"])
+def test_a_file_in_the_way_is_named(suffix, tmp_path):
+    if suffix == "lmdb":
+        pytest.importorskip("lmdb")
+    (tmp_path / "file").write_bytes(b"something else")
+    with pytest.raises(OSError, match=re.escape(str(tmp_path / "file"))):
+        zarrc.open(str(tmp_path / "file" / f"x.{suffix}"), mode="w", shape=3)

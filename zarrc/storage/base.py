@@ -445,6 +445,13 @@ def identity(store: Any) -> str:
     return method() if method is not None else f"object:{id(store)}"
 
 
+def location(store: Any) -> str:
+    """Where a store is, as messages name it; empty if it has no name."""
+    inner = getattr(store, "_mutable_mapping", store)
+    found = getattr(inner, "url", None) or getattr(inner, "path", None)
+    return found if isinstance(found, str) else ""
+
+
 def lock_name(store: Any, key: str) -> str:
     """What to lock while a key is changed: one name for it, through whichever store it is reached."""
     return f"{identity(store)}/{key}"
