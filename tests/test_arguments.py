@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from zarrc.arguments import (
     normalize_dtype,
     normalize_order,
     normalize_shape,
+    normalize_shards,
     refuse_unknown,
     translate_h5py,
 )
@@ -285,3 +288,46 @@ def test_arguments_of_h5py_alone_warn_and_others_are_refused():
         refuse_unknown({"shuffle": True}, "create")
     with pytest.raises(TypeError, match=r"create\(\) got an unexpected keyword argument 'chunk'"):
         refuse_unknown({"chunk": 3}, "create")
+
+
+class TestShards:
+    shapes = st.lists(st.integers(0, 5000), max_size=4).map(tuple)
+
+    @given(shapes, st.sampled_from([1, 2, 8, 100]), st.sampled_from([2**10, 2**20, 2**25]), st.data())
+    def test_guesses_fit(self, shape, itemsize, usual, data):
+        chunks = data.draw(st.none() | st.tuples(*(st.integers(1, 700) for _ in shape)))
+        inner, outer = normalize_shards("auto", chunks, shape, itemsize, usual)
+        assert chunks in (None, inner)
+        assert all(n % c == 0 for n, c in zip(outer, inner, strict=True))
+        chunk_nbytes = math.prod(inner) * itemsize
+        assert math.prod(outer) * itemsize <= max(usual, chunk_nbytes)
+        if any(
+            n < length for n, length in zip(outer, shape, strict=True)
+        ):  # it could not grow to twice its size
+            assert 2 * math.prod(outer) * itemsize > usual
+
+    @given(shapes, st.data())
+    def test_chunks_of_given_shards_divide_them(self, shape, data):
+        shards = data.draw(st.tuples(*(st.integers(1, 3000) for _ in shape)))
+        inner, outer = normalize_shards(shards, "auto", shape, 8)
+        assert outer == shards
+        assert all(n % c == 0 for n, c in zip(outer, inner, strict=True))
+
+    def test_whole_axes(self):
+        assert normalize_shards(-1, (4, 5), (10, 10), 1) == ((4, 5), (12, 10))
+        assert normalize_shards((8,), (4, 5), (10, 12), 1) == ((4, 5), (8, 15))
+        assert normalize_shards((None, 10), 5, (10, 10), 1) == ((5, 5), (10, 10))
+
+    @pytest.mark.parametrize(
+        ("shards", "chunks", "error", "says"),
+        [
+            ((10, 10), (3, 5), ValueError, "must divide shards"),
+            ((10, 10, 10), (5, 5), ValueError, "too many dimensions in shards"),
+            ((10, 0), (5, 5), ValueError, "a shard's length"),
+            ("everything", (5, 5), ValueError, "shards must be"),
+            ((10, 2.5), (5, 5), TypeError, "shards must be made of integers"),
+        ],
+    )
+    def test_refused(self, shards, chunks, error, says):
+        with pytest.raises(error, match=says):
+            normalize_shards(shards, chunks, (20, 20), 1)
