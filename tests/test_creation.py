@@ -725,6 +725,7 @@ def test_array_config_as_dict():
     options = z.config.to_dict()
     assert options == {"order": "F", "write_empty_chunks": False, "fill_missing_chunks": True}
     assert zarrc.create_array({}, shape=6, dtype="f4", config=options).config == z.config
+    assert not z.with_config({"read_missing_chunks": False}).config.read_missing_chunks
 
 
 def test_orders_are_stored_as_numbers():

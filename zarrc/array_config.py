@@ -37,6 +37,11 @@ class ArrayConfig:
         if self.order not in ("C", "F"):
             raise ValueError(f"order must be 'C' or 'F', not {self.order!r}")
 
+    @property
+    def read_missing_chunks(self) -> bool:
+        """Another name of `fill_missing_chunks`."""
+        return self.fill_missing_chunks
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options by name, but for the cache."""
         return {
