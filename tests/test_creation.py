@@ -744,3 +744,43 @@ def test_open_by_class():
     assert zarrc.Group.open(store)["a/b"] == made
     with pytest.raises(ArrayNotFoundError):
         zarrc.Array.open(store)
+
+
+class TestDescribedAlike:
+    """What is described by the same words is described once; nothing of the one shows in the other."""
+
+    def test_attributes_are_their_own(self):
+        one, other = (zarrc.create_array({}, shape=3, dtype="i4", attributes={"a": n}) for n in range(2))
+        assert (one.metadata.attributes, other.metadata.attributes) == ({"a": 0}, {"a": 1})
+        assert zarrc.create_array({}, shape=3, dtype="i4").metadata.attributes == {}
+
+    @pytest.mark.parametrize("zarr_format", [2, 3])
+    def test_words_that_python_takes_for_equal(self, zarr_format):
+        def fill(value):
+            return zarrc.create(3, dtype="f8", fill_value=value, zarr_format=zarr_format).fill_value
+
+        assert [str(fill(value)) for value in (0.0, -0.0, 0, 0.0)] == ["0.0", "-0.0", "0.0", "0.0"]
+        assert zarrc.create(3, dtype="i4", chunks=1).chunks == (1,)
+        assert zarrc.create(3, dtype="i4", chunks=True).chunks == (3,)
+
+    def test_the_default_compressor_may_change(self, monkeypatch):
+        assert zarrc.create(3, dtype="i4").compressor.codec_id == "blosc"
+        monkeypatch.setattr(zarrc.storage, "default_compressor", zarrc.Zlib())
+        assert zarrc.create(3, dtype="i4").compressor.codec_id == "zlib"
+        monkeypatch.undo()
+        assert zarrc.create(3, dtype="i4").compressor.codec_id == "blosc"
+
+    def test_warnings_come_again(self):
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="is taken as"):
+                zarrc.create(3.0, dtype="i4")
+
+    def test_documents(self):
+        stores = [{}, {}, {}]
+        attributes = [{"a": [1, {"b": None}]}, {}, {"\0attributes": "\0attributes"}]
+        for store, each in zip(stores, attributes, strict=True):
+            zarrc.create_array(store, shape=3, dtype="i4", attributes=each)
+        for store, each in zip(stores, attributes, strict=True):
+            content = json.loads(store["zarr.json"])
+            assert content["attributes"] == each
+            assert store["zarr.json"] == json.dumps(content, indent=2).encode()

@@ -17,11 +17,13 @@ from .arguments import (
     normalize_shape,
     normalize_shards,
 )
+from .codecs.chain import MOST_REMEMBERED
 from .coding import Coding, Specs, build_specs, complete, object_data_type, shard
 from .config import config as settings
+from .metadata.alike import content_key
 from .metadata.dtypes import native_dtype
 from .metadata.fill_values import normalize_fill_value, normalize_text
-from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding
+from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding, with_attributes
 from .storage.base import dimension_separator as separator_of
 
 if TYPE_CHECKING:
@@ -74,10 +76,63 @@ def array_metadata(
     TypeError, ValueError
         When arguments are wrong, contradict each other or mean nothing for the format.
     """
+    coding = Coding() if coding is None else coding
+    words = (zarr_format, shape, dtype, chunks, shards, fill_value, order, object_codec, dimension_names)
+    keys = (chunk_key_encoding, dimension_separator, None if store is None else separator_of(store))
+    described = _key_of(words, keys, coding)
+    metadata = _described.get(described)  # type: ignore[arg-type]
+    if metadata is None:
+        metadata = _array_metadata(*words, coding, chunk_key_encoding, dimension_separator, store)
+        if described is not None:
+            _remember(described, metadata)
+    return with_attributes(metadata, dict(attributes or {}))
+
+
+# what arrays became that were described by the same plain words: a hierarchy often has many
+_described: dict[bytes, ArrayMetadata] = {}
+
+
+def _remember(key: bytes, metadata: ArrayMetadata) -> None:
+    if len(_described) >= MOST_REMEMBERED:
+        _described.clear()
+    _described[key] = metadata
+
+
+def _key_of(words: tuple[Any, ...], keys: tuple[Any, ...], coding: Coding) -> bytes | None:
+    """Return bytes that are equal for equal descriptions; None where there is more in them than plain data."""
+    zarr_format, shape, dtype, *_, object_codec, _ = words
+    lengths = shape if isinstance(shape, tuple) else (shape,)
+    if type(dtype) is not str or object_codec is not None or any(type(n) is not int for n in lengths):
+        return None
+    usual = _usual_codecs(zarr_format), settings.get("array.target_shard_size_bytes")
+    return content_key((words, keys, tuple(vars(coding).values()), usual))
+
+
+def _usual_codecs(zarr_format: int) -> Any:
+    from .storage import default_compressor_config
+
+    return default_compressor_config() if zarr_format == 2 else None
+
+
+def _array_metadata(
+    zarr_format: int,
+    shape: Any,
+    dtype: Any,
+    chunks: Any,
+    shards: Any,
+    fill_value: Any,
+    order: str | None,
+    object_codec: Any,
+    dimension_names: Any,
+    coding: Coding,
+    chunk_key_encoding: Any,
+    dimension_separator: str | None,
+    store: MutableMapping | None,
+) -> ArrayMetadata:
     dtype, object_codec = normalize_dtype(dtype, object_codec)
     dtype, shape = _without_subarray(dtype, normalize_shape(shape))
     order = "C" if order is None or zarr_format == 3 else normalize_order(order)
-    codecs = build_specs(coding or Coding(), object_codec, zarr_format, dtype, len(shape), order)
+    codecs = build_specs(coding, object_codec, zarr_format, dtype, len(shape), order)
     object_type = object_data_type(codecs, dtype)
     chunk_shape, codecs = _under_one_key(chunks, shards, codecs, shape, dtype.itemsize, zarr_format)
     metadata = ArrayMetadata(
@@ -88,7 +143,7 @@ def array_metadata(
         fill_value=_fill_value(fill_value, dtype, zarr_format, object_type),
         codecs=codecs,
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
-        attributes=dict(attributes or {}),
+        attributes={},
         dimension_names=_dimension_names(dimension_names, zarr_format),
         extra={} if dimension_separator is None else {"dimension_separator": dimension_separator},
         data_type=object_type if zarr_format == 3 else None,

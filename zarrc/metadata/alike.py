@@ -10,6 +10,9 @@ import json
 import marshal
 from typing import Any
 
+from zarrc.config import config
+
+from .documents import dump, lay_out
 from .model import ArrayMetadata, with_attributes
 
 _MOST_TEMPLATES = 8
@@ -80,7 +83,34 @@ class Contents:
         self._known[key] = meta
 
 
-def content_key(content: dict[str, Any]) -> bytes | None:
+class Layouts:
+    """Contents of documents laid out as text, but for their attributes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, bool], tuple[str, str]] = {}
+
+    def dump(self, content: dict[str, Any], indent: int) -> bytes:
+        """Return a content that has attributes as `documents.dump` does."""
+        strict = bool(config.get("json_strict", False))
+        rest = content_key({**content, "attributes": None})
+        if rest is None:
+            return dump(content, indent)
+        texts = self._known.get((rest, strict))
+        if texts is None:
+            before, _, after = dump({**content, "attributes": _MARK}, indent).decode().partition(_MARK_TEXT)
+            if _MARK_TEXT in after:
+                return dump(content, indent)
+            if len(self._known) >= _MOST_CONTENTS:
+                self._known.clear()
+            texts = self._known[rest, strict] = before, after
+        return "".join((texts[0], lay_out(content["attributes"], indent, strict), texts[1])).encode("ascii")
+
+
+_MARK = "\0attributes"
+_MARK_TEXT = json.dumps(_MARK)
+
+
+def content_key(content: Any) -> bytes | None:
     """Return bytes that are equal for equal JSON values and nothing else; None where there are other values."""
     try:
         return marshal.dumps(content, 2)

@@ -79,6 +79,11 @@ def dump(content: dict, indent: int | None, sort_keys: bool = False) -> bytes:
     return (json.dumps(json.loads(text)) if indent is None else text).encode("ascii")
 
 
+def lay_out(value: Any, indent: int, strict: bool) -> str:
+    """Return a member of a document as `dump` lays it out there."""
+    return _lay_out(value, "\n" + " " * indent, " " * indent, False, strict)
+
+
 def _lay_out(value: Any, line: str, indent: str, sort_keys: bool, strict: bool) -> str:
     """Write a value as ``json.dumps`` lays it out with an indent, which it does several times as slowly.
 

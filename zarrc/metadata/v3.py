@@ -11,7 +11,7 @@ from zarrc.config import config
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
-from .alike import Contents, Templates, content_key
+from .alike import Contents, Layouts, Templates, content_key
 from .documents import dump, load, mapping, require, shorten, sizes
 from .model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata
 
@@ -31,6 +31,7 @@ ARRAY_KEYS = (
 
 # what was decoded before: stored texts, and contents of consolidated metadata
 _templates = Templates()
+_layouts = Layouts()
 _contents = Contents()
 
 # elements of these kinds have a byte order; those of other kinds none, or one that codecs may leave unsaid
@@ -95,7 +96,8 @@ def encode(meta: ArrayMetadata | GroupMetadata) -> bytes:
     MetadataError
         Format 3 cannot say it.
     """
-    return dump_document(encode_document(meta))
+    content = encode_document(meta)
+    return _layouts.dump(content, indent=2) if isinstance(meta, ArrayMetadata) else dump_document(content)
 
 
 def encode_document(meta: ArrayMetadata | GroupMetadata) -> dict:
