@@ -544,3 +544,20 @@ class TestConfig:
                     zarrc.errors.ChunkNotFoundError, match=r"'a?/?1\.[01]' of array '/a' is absent"
                 ):
                     strict[selection]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_nans_of_other_bits_are_not_lost_where_empty_chunks_are_left_out(zarr_format):
+    other = np.array(0x7FC12345, "u4").view("f4")[()]
+    store = {}
+    z = zarrc.create(
+        4,
+        chunks=2,
+        dtype="f4",
+        store=store,
+        fill_value=other,
+        write_empty_chunks=False,
+        zarr_format=zarr_format,
+    )
+    z[:] = other
+    assert zarrc.open_array(store, mode="r")[:].tobytes() == np.full(4, other, "f4").tobytes()

@@ -90,3 +90,19 @@ def test_the_largest_sizes_are_taken():
 def test_group_format():
     with pytest.raises(MetadataError, match="zarr_format"):
         GroupMetadata(1)
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("code", ["f2", "f4", "f8", "c8", "c16"])
+def test_format_2_has_one_nan(code, byte_order):
+    """Its documents have a word for it: chunks of other NaNs would not come back from absent ones."""
+    dtype = np.dtype(byte_order + code)
+    size = dtype.itemsize // 2 if code[0] == "c" else dtype.itemsize
+    other = np.array({2: 0xFE01, 4: 0xFFC12345, 8: 0xFFF8000000012345}[size], f"u{size}").view(f"f{size}")
+    parts = np.array([other, -0.0], f"f{size}") if code[0] == "c" else other.reshape(1)
+    value = parts.view(dtype.newbyteorder("="))[0]
+    usual = np.array([np.nan, -0.0], f"f{size}")[: len(parts)]
+    found = replace(META, dtype=dtype, fill_value=value).fill_value
+    assert np.array(found).tobytes() == usual.tobytes()
+    kept = replace(META, dtype=dtype.newbyteorder("="), fill_value=value, zarr_format=3).fill_value
+    assert np.array(kept).tobytes() == parts.tobytes()

@@ -77,7 +77,8 @@ class ArrayMetadata:
     chunk_shape : tuple of int
         What one key holds; each at least 1.
     fill_value : scalar of `dtype`, any object for dtype object, or None
-        None is the null of format 2: zeros, or None for objects.
+        None is the null of format 2: zeros, or None for objects. Format 2 has
+        a word for NaN: one with other bits becomes the usual one.
     codecs : tuple of CodecSpec
         In the order of encoding.
     chunk_key_encoding : ChunkKeyEncoding
@@ -113,6 +114,8 @@ class ArrayMetadata:
 
     def __post_init__(self) -> None:
         validate(self)
+        if self.zarr_format == 2 and isinstance(self.fill_value, np.inexact):
+            object.__setattr__(self, "fill_value", _with_usual_nans(self.fill_value))
 
     def __eq__(self, other: object) -> bool:
         """Say whether all fields are equal, fill values bit by bit: NaN is NaN, -0.0 is not 0.0."""
@@ -263,6 +266,14 @@ def with_attributes(meta: ArrayMetadata, attributes: dict) -> ArrayMetadata:
     vars(other).update(vars(meta))
     vars(other)["attributes"] = attributes
     return other
+
+
+def _with_usual_nans(value: np.inexact) -> np.inexact:
+    if not np.isnan(value):
+        return value
+    parts = np.array([value]).view(value.real.dtype)
+    parts[np.isnan(parts)] = np.nan
+    return parts.view(value.dtype)[0]
 
 
 def _same_bits(one: Any, other: Any) -> bool:
