@@ -145,6 +145,10 @@ def _object_codec(object_codec: Any, coding: Coding, dtype: np.dtype) -> CodecSp
         return _spec(object_codec)
     if coding.codecs is None and not _several(coding.filters) and is_unsaid(coding.serializer):
         raise ValueError("missing object_codec for object array")
+    if coding.codecs is None and is_unsaid(coding.serializer):
+        _warn(
+            "missing object_codec for object array: the first of the filters is taken for it", FutureWarning
+        )
     return None
 
 
@@ -304,7 +308,7 @@ def _check_kinds(word: str, specs: Specs, kind: str) -> None:
             raise TypeError(f"{word}= takes codecs {kind}; {spec.name!r} is one {registry.kind(spec)}")
 
 
-def _warn(message: str) -> None:
+def _warn(message: str, category: type[Warning] = UserWarning) -> None:
     import warnings
 
-    warnings.warn(message, UserWarning, stacklevel=6)
+    warnings.warn(message, category, stacklevel=6)

@@ -15,7 +15,7 @@ from . import nodes
 from .core import Array
 from .errors import CopyError
 from .hierarchy import Group
-from .sources import dtype_of
+from .sources import dtype_of, filters_of
 from .storage import base
 
 IF_EXISTS = ("raise", "replace", "skip", "skip_initialized")
@@ -406,7 +406,7 @@ def _zarrc_layout(source: Array, dest: Group) -> dict[str, Any]:
         return {
             **fill_value,
             "compressor": source.compressor,
-            "filters": source.filters,
+            **filters_of(source),
             "order": source.order,
         }
     return {**fill_value, "codecs": [*source.filters, source.serializer, *source.compressors]}

@@ -503,6 +503,7 @@ def create_array(
     compressor: Any = "auto",
     serializer: Any = "auto",
     codecs: Any = None,
+    object_codec: Any = None,
     fill_value: Any = ZERO,
     order: str | None = None,
     zarr_format: int | None = None,
@@ -542,6 +543,8 @@ def create_array(
         Makes the bytes; little endian, or in the byte order of `dtype`, unless given.
     codecs : sequence of codecs
         The whole chain, instead of the three above. One without a serializer gets the usual one.
+    object_codec : codec
+        Turns objects into bytes; needed where `dtype` is object.
     fill_value : object
         What cells that were never written hold; the zero of the data type unless given.
     order : {"C", "F"}
@@ -607,6 +610,7 @@ def create_array(
             serializer=serializer,
             codecs=codecs,
         ),
+        object_codec=object_codec,
         attributes=attributes,
         dimension_names=dimension_names,
         chunk_key_encoding=chunk_key_encoding,

@@ -101,11 +101,6 @@ class ObjectPipeline:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"array {self.name!r}: {error}") from error
 
-    def of_fields(self, names: list[str]) -> Any:
-        raise ValueError(
-            f"array {self.name!r}: fields of {self.dtype} cannot be written alone: assign whole records"
-        )
-
 
 def _fresh(chain: Chain, order: tuple[int, ...], fill_value: Any) -> tuple[Any, Chain]:
     """Return a new codec of objects, and the chain with it in its place, perhaps in shards inside of shards."""

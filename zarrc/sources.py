@@ -66,7 +66,7 @@ def _codecs_of(other: Array, zarr_format: int, arguments: dict[str, Any]) -> dic
     """Return the codecs of an array as arguments, but for those that contradict what the user gave."""
     if "codecs" in arguments:
         return {}
-    found = {"filters": other.filters, "compressors": other.compressors}
+    found = {**filters_of(other), "compressors": other.compressors}
     if other.zarr_format == 2:
         found["order"] = other.order
     elif zarr_format == 3:
@@ -76,11 +76,19 @@ def _codecs_of(other: Array, zarr_format: int, arguments: dict[str, Any]) -> dic
     return found
 
 
+def filters_of(source: Array) -> dict[str, Any]:
+    """Return the filters of an array as arguments of `create`: the first may be format 2's codec of objects."""
+    filters = source.filters
+    if source.zarr_format == 2 and filters and source.dtype.hasobject:
+        return {"object_codec": filters[0], "filters": filters[1:] or None}
+    return {"filters": filters}
+
+
 def kept_properties(source: Array, zarr_format: int) -> dict[str, Any]:
     """Return arguments of `create_array`: the chunks, the codecs and the fill value of an array."""
     found = {
         **layout_of(source, zarr_format),
-        "filters": source.filters,
+        **filters_of(source),
         "compressors": source.compressors,
         "fill_value": source.fill_value,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -300,12 +301,29 @@ def _put(found: Any, out: Any) -> Any:
 def write_fields(pipeline: Pipeline, plan: Plan, fields: Any, value: Any) -> None:
     """Store `value` in some fields where a plan says, and leave the others as they are."""
     names = [fields] if isinstance(fields, str) else list(fields)
+    if pipeline.dtype.hasobject:
+        return _write_fields_of_objects(pipeline, plan, names, value)
     part = pipeline.of_fields(names)
     if isinstance(fields, str):
         records = np.empty(plan.shape, part.dtype)
         records[fields] = value
         value = records
-    write(part, plan, value)
+    return write(part, plan, value)
+
+
+_records_lock = threading.Lock()
+
+
+def _write_fields_of_objects(pipeline: Any, plan: Plan, names: list[str], value: Any) -> None:
+    """Read records, change some of their fields and store them: one thread at a time, so that no change is lost."""
+    with _records_lock:
+        records = np.empty(plan.shape, pipeline.dtype)
+        read(pipeline, plan, records)
+        if len(names) == 1:
+            records[names[0]] = value[names[0]] if getattr(value, "dtype", None) == pipeline.dtype else value
+        else:
+            records[names] = value
+        write(pipeline, plan, records)
 
 
 # ----------------------------------------------------------- block by block
