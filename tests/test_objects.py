@@ -557,6 +557,26 @@ class TestRecords:
         assert z["n"].tolist() == [[0, 3], [1, 2], [0, 0]]
         assert z[["n", "name"]].dtype.names == ("n", "name")
 
+    @pytest.mark.parametrize(("fill_value", "record"), [(None, (None, 0)), (0, (0, 0)), (("x", 3), ("x", 3))])
+    def test_fill_values(self, fill_value, record):
+        store = {}
+        pickles = numcodecs.Pickle()
+        z = zarrc.create(3, chunks=2, dtype=RECORD, object_codec=pickles, fill_value=fill_value, store=store)
+        text = json.loads(store[".zarray"])["fill_value"]
+        assert (text is None) == (fill_value is None)
+        if text is not None:
+            assert pickle.loads(base64.b64decode(text)).tolist() == record
+        with pytest.raises(ValueError, match="allow_pickle"):
+            zarrc.open_array(store)
+        z = zarrc.open_array(store, allow_pickle=True)
+        assert z[:].tolist() == [record] * 3
+        z[0] = ("a", 1)
+        assert z[:].tolist() == [("a", 1), record, record]
+        if fill_value is not None:
+            assert z.fill_value.tolist() == record
+            assert zarrc.zeros_like(z)[0].tolist() == (0, 0)
+            assert zarrc.open_like(z, {})[0].tolist() == record
+
     def test_fields(self):
         z = zarrc.empty(4, chunks=3, dtype=RECORD, object_codec=numcodecs.Pickle())
         z["n"] = 3

@@ -17,6 +17,7 @@ from .codecs import chain, registry
 from .codecs.base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES
 from .errors import BadCompressorError
 from .metadata import v2
+from .metadata.fill_values import EncodedFill
 from .metadata.model import SHARDING, ArrayMetadata, CodecSpec
 
 Specs = tuple[CodecSpec, ...]
@@ -256,6 +257,12 @@ def shorthand(codecs: Specs) -> Any:
         if name in OBJECT_TYPES:
             return str if name == "vlen-utf8" else bytes
     return None
+
+
+def encoded_fill(record: Any, codecs: Specs) -> EncodedFill:
+    """Return a record that holds objects as the first of the codecs but a transpose makes bytes of it."""
+    first: Any = next(registry.get_codec(spec) for spec in codecs if spec.name != "transpose")
+    return EncodedFill.of(first.numcodecs_codec().encode(record))
 
 
 def _with_inner_ones(codecs: list[Any]) -> Iterator[dict[str, Any]]:

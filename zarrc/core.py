@@ -18,7 +18,7 @@ from .attrs import Attributes
 from .indexing import plan_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
-from .metadata.fill_values import normalize_fill_value
+from .metadata.fill_values import EncodedFill, normalize_fill_value
 from .metadata.model import SHARDING, ArrayMetadata
 from .objects import as_array
 from .selecting import Selecting
@@ -351,7 +351,8 @@ class Array(Selecting):
     @property
     def fill_value(self) -> Any:
         """What absent chunks hold; None: it was left open, and they read as zeros."""
-        return self._meta.fill_value
+        value = self._meta.fill_value
+        return self._pipeline.fill_value if isinstance(value, EncodedFill) else value
 
     @fill_value.setter
     def fill_value(self, value: Any) -> None:

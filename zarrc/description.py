@@ -18,7 +18,7 @@ from .arguments import (
     normalize_shards,
 )
 from .codecs.chain import MOST_REMEMBERED
-from .coding import Coding, Specs, build_specs, complete, object_data_type, shard
+from .coding import Coding, Specs, build_specs, complete, encoded_fill, object_data_type, shard
 from .config import config as settings
 from .metadata.alike import content_key
 from .metadata.dtypes import native_dtype
@@ -140,7 +140,7 @@ def _array_metadata(
         shape=shape,
         dtype=dtype if zarr_format == 2 else native_dtype(dtype),
         chunk_shape=chunk_shape,
-        fill_value=_fill_value(fill_value, dtype, zarr_format, object_type),
+        fill_value=_fill_value(fill_value, dtype, zarr_format, object_type, codecs),
         codecs=codecs,
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
         attributes={},
@@ -179,9 +179,13 @@ def _without_subarray(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[np.dtype
     return base, shape + axes
 
 
-def _fill_value(fill_value: Any, dtype: np.dtype, zarr_format: int, object_type: str | None) -> Any:
+def _fill_value(
+    fill_value: Any, dtype: np.dtype, zarr_format: int, object_type: str | None, codecs: Specs
+) -> Any:
     if zarr_format == 2:
-        return normalize_fill_value(fill_value, dtype)
+        found = normalize_fill_value(fill_value, dtype)
+        is_record = found is not None and dtype.names is not None and dtype.hasobject
+        return encoded_fill(found, codecs) if is_record else found
     if object_type is not None:
         return normalize_text(fill_value, object_type)
     return normalize_fill_value(ZERO if fill_value is None else fill_value, native_dtype(dtype))

@@ -17,7 +17,7 @@ from .config import config
 from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.projection import Plan
-from .metadata.fill_values import normalize_fill_value
+from .metadata.fill_values import EncodedFill, normalize_fill_value
 from .metadata.model import ArrayMetadata, CodecSpec
 
 CELL = np.dtype(np.intp)
@@ -58,6 +58,11 @@ class ObjectPipeline:
     def chunks_per_key(self) -> tuple[int, ...] | None:
         """How many chunks a key holds along each axis; None where it is one."""
         return self._cells.chunks_per_key
+
+    @property
+    def fill_value(self) -> Any:
+        """What elements that were never written read as."""
+        return self._begin()[0].fill
 
     def _begin(self) -> tuple[Any, Pipeline]:
         """Return the codec object of a transfer, and the pipeline that it is in."""
@@ -110,6 +115,8 @@ def _fresh(chain: Chain, order: tuple[int, ...], fill_value: Any) -> tuple[Any, 
     if isinstance(first, ShardStage):
         codec, inner = _fresh(first.chain, order, fill_value)
         return codec, chain.starting_with(first.with_chain(inner))
+    if isinstance(fill_value, EncodedFill):
+        fill_value = first.record(fill_value.data)
     codec = first.fresh(fill_value, order)
     return codec, chain.starting_with(codec)
 

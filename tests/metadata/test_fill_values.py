@@ -236,8 +236,17 @@ def test_illegal_fields():
     for value in ({"c": 1}, {"a": "x"}, "AAAA", 0):
         with pytest.raises(MetadataError, match="fill value"):
             fill_values.decode_v3(value, dtype, as_struct(dtype))
-    with pytest.raises(MetadataError, match="must be null"):
-        fill_values.decode_v2("AAAA", np.dtype([("a", "O")]))
+    for value in (0, {"a": 1}, "A", "é"):
+        with pytest.raises(MetadataError, match="fill value"):
+            fill_values.decode_v2(value, np.dtype([("a", "O")]))
+
+
+def test_records_that_hold_objects():
+    """What the array's codec of objects made of the record stays as it is."""
+    dtype = np.dtype([("a", "O")])
+    decoded = fill_values.decode_v2("AAEC", dtype)
+    assert decoded == fill_values.EncodedFill.of(b"\0\1\2") and decoded.data == b"\0\1\2"
+    assert fill_values.encode_v2(decoded, dtype) == "AAEC"
 
 
 STRUCT = np.dtype([("a", "<i4"), ("b", "S3")])

@@ -137,6 +137,10 @@ class ObjectStage(PythonStage):
         found.order = order
         return found
 
+    def record(self, data: bytes) -> Any:
+        """Return the record that the codec made `data` of."""
+        return np.array(self.codec.decode(data), self.dtype)[()]
+
     def cells(self, values: np.ndarray) -> np.ndarray:
         """Return cells for objects, which are kept as long as this codec object."""
         kept = as_items(values)

@@ -12,7 +12,8 @@ c       [real, imaginary], each as f                  the same
 M, m    integer, "NaT"                                the same
 S, V    base64                                        base64, or a list of bytes
 U       string                                        string
-fields  base64 of the bytes                           the same, or an object of fields
+fields  base64 of the bytes; with objects among       the same, or an object of fields
+        them, of what their codec makes of them
 O       any JSON value; base64 for bytes              string; base64 or list for bytes
 any     null
 ======  ============================================  ==================================
@@ -25,6 +26,7 @@ from __future__ import annotations
 import binascii
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,23 @@ from .documents import shorten
 from .dtypes import data_type_name, field_types
 
 SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True)
+class EncodedFill:
+    """The fill value of records that hold objects: base64 of what the array's codec of objects makes of it."""
+
+    text: str
+
+    @classmethod
+    def of(cls, data: Any) -> EncodedFill:
+        """Return the fill value that a codec encoded."""
+        return cls(_base64(bytes(data)))
+
+    @property
+    def data(self) -> bytes:
+        """What the codec is to decode."""
+        return _bytes(self.text)
 
 
 class _Illegal(ValueError):
@@ -64,7 +83,7 @@ def decode_v2(value: Any, dtype: np.dtype) -> Any:
     if value is None or dtype.kind == "O":
         return value
     if dtype.hasobject:
-        raise MetadataError(f"fill value of {dtype} must be null: its objects are in the bytes of a codec")
+        return _decode({dtype.kind: _decode_encoded}, value, dtype)
     if dtype.kind == "b" and value in (0, 1):
         return np.bool_(value)
     if dtype.kind == "c" and not isinstance(value, list):
@@ -108,6 +127,8 @@ def decode_v3(value: Any, dtype: np.dtype, data_type: str | dict) -> Any:
 
 def encode_v2(fill_value: Any, dtype: np.dtype) -> Any:
     """Return a fill value as format 2 spells it; the bits of a NaN are lost."""
+    if isinstance(fill_value, EncodedFill):
+        return fill_value.text
     if isinstance(fill_value, bytes) and dtype.kind == "O":
         return _base64(fill_value)
     if fill_value is None or dtype.kind == "O":
@@ -237,6 +258,12 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, list) and all(isinstance(item, int) for item in value):
         return bytes(value)
     raise _Illegal("base64 or a list of bytes expected")
+
+
+def _decode_encoded(value: Any, dtype: np.dtype) -> EncodedFill:
+    if not isinstance(value, str):
+        raise _Illegal("base64 expected, or null")
+    return EncodedFill.of(_bytes(value))
 
 
 def _decode_void_v3(value: Any, dtype: np.dtype) -> Any:
