@@ -310,3 +310,45 @@ def test_chunks_that_are_longer_than_their_axis_go_to_h5py(tmp_path):
         zarrc.copy(source, file, name="a")
         assert (file["a"].chunks, file["a"].maxshape) == ((100, 2), (None, None))
         np.testing.assert_array_equal(file["a"][:], source[:])
+
+
+def test_copies_in_format_3_have_all_that_the_source_has():
+    from zarrc import codecs
+
+    root = zarrc.create_group({})
+    inner = root.create_array(
+        "inner",
+        shape=(20, 20),
+        chunks=(5, 5),
+        shards=(10, 10),
+        dtype="i2",
+        compressors=codecs.GzipCodec(2),
+        serializer=codecs.BytesCodec("big"),
+        dimension_names=["y", None],
+        fill_value=3,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+    )
+    outer = root.create_array(
+        "outer",
+        shape=(20, 20),
+        chunks=(10, 10),
+        dtype="i2",
+        serializer=codecs.ShardingCodec((5, 5)),
+        compressors=codecs.Crc32cCodec(),
+    )
+    values = np.arange(400).reshape(20, 20)
+    to = zarrc.create_group({})
+    for source in (inner, outer):
+        source[:] = values
+        zarrc.copy(source, to)
+        assert to[source.basename].metadata == source.metadata
+        assert (to[source.basename][:] == values).all()
+    zarrc.copy(inner, to, name="other", chunks=(4, 4), compressor=codecs.ZstdCodec(3))
+    other = to["other"]
+    assert (other.chunks, other.shards, other.compressors) == ((4, 4), None, (codecs.ZstdCodec(3),))
+    zarrc.copy(inner, to, name="whole", codecs=[codecs.BytesCodec()], shards=None)
+    assert (to["whole"].compressors, to["whole"].shards) == ((), None)
+    older = zarrc.group({})
+    zarrc.copy(inner, older)
+    assert (older["inner"].chunks, older["inner"].zarr_format) == ((5, 5), 2)
+    assert (older["inner"][:] == values).all()

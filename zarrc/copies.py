@@ -15,7 +15,7 @@ from . import nodes
 from .core import Array
 from .errors import CopyError
 from .hierarchy import Group
-from .sources import dtype_of, filters_of
+from .sources import completed, dtype_of, filters_of, kept_properties
 from .storage import base
 
 IF_EXISTS = ("raise", "replace", "skip", "skip_initialized")
@@ -364,8 +364,7 @@ def _create_array(source: Any, dest: Any, name: str, create_kws: dict[str, Any])
         elif _is_h5py(dest):
             arguments["dtype"] = _h5py_dtype(arguments["dtype"])
             arguments["fillvalue"] = None
-    arguments |= create_kws
-    made = dest.create_dataset(name, **arguments)
+    made = dest.create_dataset(name, **completed(arguments, create_kws))
     if made.size == 0:
         return made
     if isinstance(made, Array):
@@ -384,7 +383,7 @@ def _layout(source: Any, dest: Any) -> dict[str, Any]:
             chunks = chunks if 0 not in source.shape and source.shape else {}
             packed = {"compression": "gzip", "compression_opts": 1, "shuffle": False} if chunks else {}
             return {**chunks, **packed, **_growing(source, chunks), "fillvalue": source.fill_value}
-        return _zarrc_layout(source, dest) | chunks
+        return chunks | _zarrc_layout(source, dest)
     if _is_h5py(dest):
         names = ("compression", "compression_opts", "shuffle", "fletcher32", "fillvalue")
         return chunks | {name: getattr(source, name) for name in names}
@@ -409,7 +408,7 @@ def _zarrc_layout(source: Array, dest: Group) -> dict[str, Any]:
             **filters_of(source),
             "order": source.order,
         }
-    return {**fill_value, "codecs": [*source.filters, source.serializer, *source.compressors]}
+    return kept_properties(source, 3) | {"dimension_names": source.dimension_names}
 
 
 def _from_h5py(source: Any, arguments: dict[str, Any]) -> Any:

@@ -54,25 +54,31 @@ def like(other: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"shape": other.shape, "dtype": dtype_of(other), "chunks": source_chunks(other)}
     if isinstance(other, Array):
         zarr_format = arguments.get("zarr_format") or arguments.get("zarr_version") or other.zarr_format
-        found |= layout_of(other, zarr_format) | _codecs_of(other, zarr_format, arguments)
-        if "chunks" in arguments:
-            found["shards"] = None
+        found |= layout_of(other, zarr_format) | codecs_of(other, zarr_format)
+        if other.zarr_format == 2:
+            found["order"] = other.order
         if not arguments.keys() & {"zarr_format", "zarr_version"}:
             found["zarr_format"] = zarr_format
-    return {**found, **arguments}
+    return completed(found, arguments)
 
 
-def _codecs_of(other: Array, zarr_format: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the codecs of an array as arguments, but for those that contradict what the user gave."""
-    if "codecs" in arguments:
-        return {}
-    found = {**filters_of(other), "compressors": other.compressors}
-    if other.zarr_format == 2:
-        found["order"] = other.order
-    elif zarr_format == 3:
-        found["serializer"] = other.serializer
-    if "compressor" in arguments:
-        del found["compressors"]
+def completed(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments that are given, and of another array's those that do not contradict them."""
+    left_out: set[str] = set()
+    if "codecs" in given:
+        left_out |= {"filters", "object_codec", "serializer", "compressor", "compressors"}
+    if given.keys() & {"compressor", "compressors", "compression"}:
+        left_out |= {"compressor", "compressors"}
+    if "chunks" in given:
+        left_out |= {"shards"}
+    return {name: value for name, value in kept.items() if name not in left_out} | given
+
+
+def codecs_of(source: Array, zarr_format: int) -> dict[str, Any]:
+    """Return the codecs of an array as arguments for one of a format."""
+    found = {**filters_of(source), "compressors": source.compressors}
+    if source.zarr_format == zarr_format == 3:
+        found["serializer"] = source.serializer
     return found
 
 
@@ -88,14 +94,11 @@ def kept_properties(source: Array, zarr_format: int) -> dict[str, Any]:
     """Return arguments of `create_array`: the chunks, the codecs and the fill value of an array."""
     found = {
         **layout_of(source, zarr_format),
-        **filters_of(source),
-        "compressors": source.compressors,
+        **codecs_of(source, zarr_format),
         "fill_value": source.fill_value,
     }
     if source.zarr_format == zarr_format:
         found["chunk_key_encoding"] = source.metadata.chunk_key_encoding
-        if zarr_format == 3:
-            found["serializer"] = source.serializer
     return found
 
 
