@@ -127,8 +127,7 @@ def redis(folder: Path, *more: str) -> Iterator[Server]:
 @contextmanager
 def s3(folder: Path) -> Iterator[Server]:
     """moto's S3: any key and secret will do."""
-    services.module("moto.server")
-    command = [sys.executable, "-P", "-W", "ignore", "-m", "moto.server", "-H", HOST, "-p"]
+    command = [str(services.peer_python("moto")), "-P", "-W", "ignore", "-m", "moto.server", "-H", HOST, "-p"]
     with running(lambda port: [*command, str(port)], folder) as server:
         yield server
 
@@ -148,8 +147,8 @@ def azure(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def gcs(folder: Path) -> Iterator[Server]:
-    services.module("gcp_storage_emulator")
-    command = [sys.executable, "-P", "-W", "ignore", "-m", "gcp_storage_emulator", "start", f"--host={HOST}"]
+    python = str(services.peer_python("gcs"))
+    command = [python, "-P", "-W", "ignore", "-m", "gcp_storage_emulator", "start", f"--host={HOST}"]
     with running(lambda port: [*command, f"--port={port}", "--in-memory"], folder) as server:
         yield server
 
