@@ -129,15 +129,3 @@ def test_sqlite_store_with_a_separator(tmp_path):
     with zarrc.SQLiteStore(tmp_path / "a.sqlite", dimension_separator="/") as store:
         zarrc.zeros((4, 4), chunks=2, store=store)[:] = 1
         assert "1/1" in store
-
-
-@pytest.mark.parametrize("fill_value", [0, None, (0.0, None), (0, 0)])
-def test_records_with_objects_are_filled_with_nothing(fill_value):
-    dtype = [("x", "f8"), ("y", object)]
-    z = zarrc.create(3, dtype=dtype, fill_value=fill_value, object_codec=zarrc.Pickle())
-    assert z[0].tolist() == (0.0, None)
-    z[1] = (2.5, [1, 2])
-    assert z[:].tolist() == [(0.0, None), (2.5, [1, 2]), (0.0, None)]
-    for wrong in ((1.0, None), (-0.0, None), (0.0, "a")):
-        with pytest.raises(ValueError, match="zeros and None"):
-            zarrc.create(3, dtype=dtype, fill_value=wrong, object_codec=zarrc.Pickle())

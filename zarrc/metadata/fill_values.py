@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import binascii
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -403,7 +403,7 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
     if dtype.kind == "O":
         return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, (int, np.integer)) and value == 0 and dtype.kind not in "biufcMm":
-        return None if dtype.hasobject else np.zeros((), dtype)[()]
+        return np.zeros((), dtype)[()]
     if isinstance(value, bytes) and dtype.names and not dtype.hasobject:
         return np.array(value, f"V{dtype.itemsize}").view(dtype)[()]  # of the record, zeros at its end
     try:
@@ -412,26 +412,7 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
         raise ValueError(f"fill_value {shorten(value)} is not valid for dtype {dtype}: {error}") from error
     if scalar.shape != ():
         raise ValueError(f"fill_value {shorten(value)} is not valid for dtype {dtype}: it is not a scalar")
-    return _of_objects(scalar, dtype) if dtype.hasobject else scalar[()]
-
-
-def _of_objects(record: np.ndarray, dtype: np.dtype) -> None:
-    """Return the fill value of records with objects: null, which reads as zeros and None."""
-    if not all(
-        leaf is None or (leaf in (0, "", b"") and str(leaf) != "-0.0") for leaf in _leaves(record.tolist())
-    ):
-        raise ValueError(
-            f"fill_value {record} is not valid for dtype {dtype}: with objects, it is zeros and None"
-        )
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    """Yield the values in nested tuples and lists."""
-    if isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
+    return scalar[()]
 
 
 def normalize_text(value: Any, data_type: str) -> str | bytes:
