@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numcodecs
+import numpy as np
 import pytest
 from cases import FACTORS, SUITES, Case, expected, same, values, written
 from covering import covering
@@ -42,12 +43,15 @@ def cases_of(zarr_format: int, dtype: str) -> list[Case]:
 def create(case: Case, path: Path) -> zarrc.Array:
     said: dict[str, Any] = {"shape": case.shape, "chunks": case.chunks, "fill_value": case.fill_value}
     if case.zarr_format == 2:
-        compressor, filters = case.codecs["compressor"], case.codecs["filters"]
+        compressor = case.codecs["compressor"]
+        filters = [numcodecs.get_codec(dict(each)) for each in case.codecs["filters"] or ()]
+        object_codec = filters.pop(0) if np.dtype(case.dtype).hasobject else None
         return zarrc.create(
             **said,
             dtype=case.dtype,
             compressor=compressor and numcodecs.get_codec(dict(compressor)),
-            filters=filters and [numcodecs.get_codec(dict(configuration)) for configuration in filters],
+            filters=filters or None,
+            object_codec=object_codec,
             order=case["order"],
             dimension_separator=case.separator,
             store=str(path),
