@@ -48,9 +48,6 @@ import numpy as np
 from zarrc.errors import ChunkNotFoundError, CodecError
 from zarrc.kernels.codec import failure as codec_failure
 
-CHANGES = 4     # so often is a shard read again that changes meanwhile
-MAX_NBYTES = 2**63 - 1
-
 cdef extern from "numpy/arrayobject.h":
     # takes over a reference to the dtype
     cnp.ndarray PyArray_Empty(int ndim, cnp.npy_intp* dims, cnp.dtype dtype, int fortran)
@@ -64,6 +61,7 @@ cdef enum:
     BATCH_NBYTES = 1 << 26      # decoded bytes of the chunks that are held encoded at once
     GAP_NBYTES = 1 << 15        # bytes between two parts of a value that are asked for as one
     PART_NBYTES = 1 << 23       # most bytes of parts that are asked for as one
+    CHANGES = 4                 # so often is a shard read again that changes meanwhile
     INDEXES_NBYTES = 1 << 24    # of shard indexes that are remembered with their versions
 
 
@@ -161,7 +159,7 @@ cdef int take_lock(uint64_t key_hash) except -1:
     return 0
 
 
-cdef class Held:
+cdef class _Held:
     """Owns a reference that a source keeps."""
     cdef PyObject* owner
 
@@ -169,9 +167,9 @@ cdef class Held:
         Py_XDECREF(self.owner)
 
 
-cdef Held keep(const Source* source):
+cdef _Held keep(const Source* source):
     """Return what gives back a source's memory when it goes."""
-    cdef Held held = Held.__new__(Held)
+    cdef _Held held = _Held.__new__(_Held)
     held.owner = source.owner
     return held
 
@@ -939,7 +937,7 @@ cdef class Pipeline:
         start = end = 0
         is_open = False
         for offset, nbytes, k in sorted(wanted):
-            if offset + nbytes > MAX_NBYTES:
+            if offset + nbytes >> 63:
                 self.refuse_index(key)
             if is_open and offset <= end + GAP_NBYTES and offset + nbytes - start <= PART_NBYTES:
                 end = max(end, <uint64_t> (offset + nbytes))
