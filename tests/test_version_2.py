@@ -18,6 +18,9 @@ class Duck:
     def __iter__(self):
         return iter(self.data)
 
+    def keys(self):
+        return self.data.keys()
+
     def __getitem__(self, key):
         return self.data[key]
 
@@ -129,3 +132,9 @@ def test_sqlite_store_with_a_separator(tmp_path):
     with zarrc.SQLiteStore(tmp_path / "a.sqlite", dimension_separator="/") as store:
         zarrc.zeros((4, 4), chunks=2, store=store)[:] = 1
         assert "1/1" in store
+
+
+def test_sizes_of_what_has_none_are_unknown():
+    assert zarrc.storage.getsize({"a": None}) == -1
+    assert zarrc.storage.getsize({"a": None}, "a") == -1
+    assert zarrc.storage.getsize(object()) == -1

@@ -525,9 +525,12 @@ def getsize(store: Any, path: str | None = "") -> int:
     path = normalize_storage_path(path)
     if hasattr(store, "getsize"):
         return int(store.getsize(path))
-    if isinstance(store, MutableMapping):
+    if not isinstance(store, MutableMapping):
+        return -1
+    try:
         return _getsize_from_keys(store, path)
-    return -1
+    except TypeError:  # a value has no length
+        return -1
 
 
 def getsize_prefix(store: Any, path: str | None = "") -> int:
@@ -744,7 +747,7 @@ def is_url(location: object) -> bool:
     return isinstance(location, str) and ("://" in location or "::" in location)
 
 
-_LIKE_A_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "__iter__")
+_LIKE_A_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "__iter__", "keys")
 
 
 def _is_mapping(arg: Any) -> bool:
