@@ -12,11 +12,14 @@ import numcodecs
 import numpy as np
 import pytest
 from documents import BIG, LITTLE, grid, named, opened
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zarrc
 from zarrc.errors import CodecError, ZarrcError
+
+# more than fifty tests of so many: in the thorough profile minutes and not hours
+enough = settings(max_examples=min(settings.default.max_examples, 1000))
 
 SHAPE, CHUNKS = (60, 40), (30, 40)
 DATA = (np.arange(2400).reshape(SHAPE) * 37 % 251).astype("<i2")
@@ -150,6 +153,7 @@ def test_whole_chunks_are_read(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@enough
 @given(data=st.data())
 def test_spoiled(name, data):
     store = dict(store_of(name))
@@ -163,6 +167,7 @@ def test_spoiled(name, data):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@enough
 @given(value=st.binary(max_size=120))
 def test_any_bytes(name, value):
     store = dict(store_of(name))

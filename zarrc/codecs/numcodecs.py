@@ -71,7 +71,7 @@ class NumcodecsCodec(CodecDescriptor):
         if full.codec_config.keys() <= self.defaults.keys():
             try:
                 compiled = full.compiled(spec)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise MetadataError(f"codec {self.name!r}: {error}") from error
             if compiled is not None:
                 return compiled
