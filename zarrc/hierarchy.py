@@ -506,9 +506,11 @@ class Group(Changing, MutableMapping):
             return label, []
         deeper = None if level is None else level - 1
         below: list[Branch] = []
+        printed: dict[np.dtype, str] = {}  # NumPy takes its time to print one
         for name, path, metadata in self._documents():
             if isinstance(metadata, ArrayMetadata):
-                below.append((f"{name} {metadata.shape} {metadata.dtype}", []))
+                dtype = printed.get(metadata.dtype) or printed.setdefault(metadata.dtype, str(metadata.dtype))
+                below.append((f"{name} {metadata.shape} {dtype}", []))
             else:
                 below.append(self._open_group(path, metadata)._branch(name, deeper))
         return label, below
