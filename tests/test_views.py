@@ -122,6 +122,17 @@ class TestLazyViews:
 
 
 class TestIteration:
+    @pytest.mark.parametrize(
+        "steps", [(5, 2**62), (5, 2**62, 2**62), (5, 2**70, -1), (-1, -(2**62), -(2**63))]
+    )
+    def test_steps_that_are_longer_than_any_axis(self, steps):
+        a = np.arange(20)
+        view = zarrc.array(a, chunks=3).lazy[...]
+        for step in steps:
+            view, a = view[::step], a[::step]
+        assert_same(view[...], a)
+        assert_same(view[[0, 0]], a[[0, 0]])
+
     @given(shapes_and_chunks(3), st.data())
     def test_islice(self, shape_and_chunks, data):
         shape, chunks = shape_and_chunks

@@ -166,12 +166,20 @@ def compose(outer: Any, inner: Elements, axis: int) -> Elements:
     """
     if isinstance(inner, int):
         return int(outer[inner])
+    if isinstance(outer, range):
+        outer = _with_short_step(outer)
     if isinstance(inner, range):
         if not inner:
             return range(0)
-        return outer[slice(inner.start, inner.stop if inner.stop >= 0 else None, inner.step)]
+        found = outer[slice(inner.start, inner.stop if inner.stop >= 0 else None, inner.step)]
+        return _with_short_step(found) if isinstance(found, range) else found
     positions = as_positions(inner, len(outer), axis)
     return outer.start + positions * outer.step if isinstance(outer, range) else outer[positions]
+
+
+def _with_short_step(elements: range) -> range:
+    """Return the same elements; the step of one element alone may be too large for 64 bits."""
+    return elements if len(elements) > 1 else range(elements.start, elements.start + len(elements))
 
 
 def as_positions(array: np.ndarray, length: int, axis: int) -> np.ndarray:
