@@ -265,7 +265,7 @@ USER_VALUES = [
     ("U3", 0, np.str_("")),
     ("V4", b"ab", np.void(b"ab\0\0")),
     ("M8[ns]", "2001-01-01", np.datetime64("2001-01-01", "ns")),
-    ("M8[D]", np.datetime64("NaT"), np.datetime64("NaT", "D")),
+    ("M8[D]", np.datetime64("NaT", "s"), np.datetime64("NaT", "D")),
     ("m8[s]", 5, np.timedelta64(5, "s")),
     (STRUCT, (1, b"x"), np.array((1, b"x"), STRUCT)[()]),
     (STRUCT, {"a": 1, "b": b"x"}, np.array((1, b"x"), STRUCT)[()]),
