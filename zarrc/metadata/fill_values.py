@@ -402,7 +402,7 @@ def normalize_fill_value(value: Any, dtype: np.dtype) -> Any:
         return None
     if dtype.kind == "O":
         return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, (int, np.integer)) and value == 0 and dtype.kind not in "biufcMm":
+    if isinstance(value, (int, np.integer)) and not value and dtype.kind not in "biufcMm":
         return np.zeros((), dtype)[()]
     if isinstance(value, bytes) and dtype.names and not dtype.hasobject:
         return np.array(value, f"V{dtype.itemsize}").view(dtype)[()]  # of the record, zeros at its end
