@@ -302,3 +302,29 @@ def test_arrays(store):
     array[0] = 7
     np.testing.assert_array_equal(array[0], np.full(100, 7))
     assert zarrc.open_array(inner)[0, 0] == 7
+
+
+def test_what_is_written_is_kept():
+    store = Counting()
+    cache = LRUStoreCache(store, max_size=None)
+    cache["a"] = b"1"
+    assert (cache["a"], store.asked, cache.hits, cache.misses) == (b"1", [], 1, 0)
+    store["a"] = b"2"
+    cache.invalidate()
+    assert (cache["a"], store.asked) == (b"2", ["a"])
+
+
+def test_of_writers_of_one_key_none_leaves_another_value_than_the_store_has():
+    store = MemoryStore()
+    cache = LRUStoreCache(store, max_size=None)
+
+    def write(k):
+        for n in range(300):
+            cache["a"] = b"%d-%d" % (k, n)
+
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert cache["a"] == store["a"]

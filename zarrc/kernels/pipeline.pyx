@@ -703,7 +703,7 @@ cdef class Pipeline:
 
     cdef object get_all(self, list keys, contexts):
         """The values of several keys, None where there is none."""
-        if self.bulk_get and len(keys) > 1:
+        if self.bulk_get:
             found = self.store.getitems(keys, contexts=contexts or {})
             return [found.get(key) for key in keys]
         return [self.get(key) for key in keys]
@@ -738,7 +738,7 @@ cdef class Pipeline:
         """Look up the values of chunks job.first … job.first + n - 1."""
         cdef Block block
         cdef index_t i
-        if self.bulk_get and n > 1:
+        if self.bulk_get:
             keys = []
             for i in range(n):
                 pick(&job.transfer, job.first + i, &block)
@@ -820,7 +820,7 @@ cdef class Pipeline:
         return held
 
     cdef list collect_whole(self, Job* job, list wanted, contexts):
-        if self.bulk_get and len(wanted) > 1:
+        if self.bulk_get and wanted:
             found = self.store.getitems([key for _, key in wanted], contexts=contexts or {})
             values = [(i, found.get(key)) for i, key in wanted]
         else:

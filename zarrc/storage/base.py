@@ -664,7 +664,10 @@ def _getsize_from_keys(store: Any, path: str) -> int:
     if path and path in store:
         return len(store[path])
     depth = path.count("/") + 1 if path else 0
-    return sum(len(store[key]) for key in _keys_under(store, path) if key.count("/") == depth)
+    try:
+        return sum(len(store[key]) for key in _keys_under(store, path) if key.count("/") == depth)
+    except TypeError:  # a mapping may hold anything
+        return -1
 
 
 # what users give as a store

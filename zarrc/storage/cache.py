@@ -175,8 +175,19 @@ class LRUStoreCache(Store):
         return value if found is None else found
 
     def __setitem__(self, key: str, value: Any) -> None:
-        with self._changing([key]):
+        kept = bytes(normalize_value(value))
+        token = self._announce(key)
+        try:
             self._store[key] = value
+        except BaseException:
+            self._forget([key])
+            raise
+        with self._lock:
+            is_last = self._reading.get(key) is token
+            self._forget([key])
+            if is_last:  # nobody else has changed or read it meanwhile
+                self._reading[key] = token
+                self._keep(key, token, kept)
 
     def __delitem__(self, key: str) -> None:
         with self._changing([key]):
