@@ -358,6 +358,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+_KINDS = ("dbm.gnu", "dbm.ndbm", "dbm.dumb")  # the best first
+
+
 def _open_best(path: str, flag: Any, mode: int) -> Any:
     """Open the kind of database that is there, or the best kind that this Python has."""
     import dbm
@@ -368,9 +371,11 @@ def _open_best(path: str, flag: Any, mode: int) -> Any:
         raise ValueError(
             f"{path!r} is a database of dbm.sqlite3, which works in one thread only: use SQLiteStore"
         )
-    if found:
+    if found in _KINDS:  # `dbm.open` keeps to the kinds that there were at its first call
+        return import_module(found).open(path, flag, mode)
+    if found is not None:
         return dbm.open(path, flag, mode)
-    for name in ("dbm.gnu", "dbm.ndbm", "dbm.dumb"):
+    for name in _KINDS:
         try:
             module = import_module(name)
         except ImportError:
