@@ -152,7 +152,7 @@ class TestDigest:
         z[:21] = np.arange(147).reshape(21, 7)
         z.attrs["a"] = [1, "ä"]
         done = subprocess.run(
-            [services.peer_python("zarr2"), "-c", PEER, tmp_path / "a"],
+            [services.peer_python("zarr2"), "-E", "-c", PEER, tmp_path / "a"],
             capture_output=True,
             check=True,
             text=True,

@@ -127,7 +127,18 @@ def redis(folder: Path, *more: str) -> Iterator[Server]:
 @contextmanager
 def s3(folder: Path) -> Iterator[Server]:
     """moto's S3: any key and secret will do."""
-    command = [str(services.peer_python("moto")), "-P", "-W", "ignore", "-m", "moto.server", "-H", HOST, "-p"]
+    command = [
+        str(services.peer_python("moto")),
+        "-E",
+        "-P",
+        "-W",
+        "ignore",
+        "-m",
+        "moto.server",
+        "-H",
+        HOST,
+        "-p",
+    ]
     with running(lambda port: [*command, str(port)], folder) as server:
         yield server
 
@@ -148,7 +159,7 @@ def azure(folder: Path) -> Iterator[Server]:
 @contextmanager
 def gcs(folder: Path) -> Iterator[Server]:
     python = str(services.peer_python("gcs"))
-    command = [python, "-P", "-W", "ignore", "-m", "gcp_storage_emulator", "start", f"--host={HOST}"]
+    command = [python, "-E", "-P", "-W", "ignore", "-m", "gcp_storage_emulator", "start", f"--host={HOST}"]
     with running(lambda port: [*command, f"--port={port}", "--in-memory"], folder) as server:
         yield server
 
