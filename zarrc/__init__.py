@@ -93,6 +93,7 @@ _MODULES = {
     "n5": ("N5FSStore", "N5Store"),
     "registry": (),
     "storage": (
+        "ABSStore",
         "ChunkCache",
         "ConsolidatedMetadataStore",
         "DBMStore",

@@ -65,6 +65,7 @@ from .hierarchy import group as group
 from .hierarchy import open_group as open_group
 from .n5 import N5FSStore as N5FSStore
 from .n5 import N5Store as N5Store
+from .storage import ABSStore as ABSStore
 from .storage import ChunkCache as ChunkCache
 from .storage import ConsolidatedMetadataStore as ConsolidatedMetadataStore
 from .storage import DBMStore as DBMStore

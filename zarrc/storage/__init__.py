@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 _HOMES = {
+    "zarrc.storage.abs": ("ABSStore",),
     "zarrc.storage.base": (
         "BaseStore",
         "Store",
