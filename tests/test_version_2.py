@@ -45,8 +45,8 @@ def test_any_object_with_the_methods_of_a_mapping_is_a_store():
     assert list(store) == [".zgroup"]
 
 
-def test_no_axes_have_no_compressor_and_one_chunk():
-    z = zarrc.array(5, compressor=zarrc.Zlib())
+def test_no_axes_have_no_usual_compressor_and_one_chunk():
+    z = zarrc.array(5)
     assert z.compressor is None
     assert z.cdata_shape == (1,)
     assert zarrc.create_array({}, shape=(), dtype="i4").cdata_shape == ()

@@ -15,7 +15,7 @@ import numpy as np
 
 from .codecs import chain, registry
 from .codecs.base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES
-from .errors import BadCompressorError
+from .errors import BadCompressorError, ZarrUserWarning
 from .metadata import v2
 from .metadata.fill_values import EncodedFill
 from .metadata.model import SHARDING, ArrayMetadata, CodecSpec
@@ -70,7 +70,21 @@ def build_specs(
     object_codec = _object_codec(object_codec, coding, dtype)
     if zarr_format == 2:
         return _format_2(coding, object_codec, ndim, order)
-    return _format_3(coding, object_codec, dtype)
+    specs = _format_3(coding, object_codec, dtype)
+    _warn_of_numcodecs(specs)
+    return specs
+
+
+def _warn_of_numcodecs(specs: Specs) -> None:
+    """Warn, once for all of them, of codecs that format 3 has no specification of."""
+    plain = [{"name": spec.name, "configuration": spec.configuration} for spec in specs]
+    names = [codec["name"] for codec in _with_inner_ones(plain) if codec["name"].startswith(registry.PREFIX)]
+    if names:
+        _warn(
+            "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
+            f"zarr implementations. Found here: {', '.join(names)}",
+            ZarrUserWarning,
+        )
 
 
 def shard(codecs: Specs, chunk_shape: tuple[int, ...], index_location: Any = "end") -> Specs:
@@ -275,14 +289,12 @@ def _with_inner_ones(codecs: list[Any]) -> Iterator[dict[str, Any]]:
 
 def _compressors(coding: Coding, zarr_format: int, ndim: int | None) -> Specs:
     """Return the compressors that were given in either spelling, or the usual one."""
-    if zarr_format == 2 and ndim == 0:
-        return ()  # one cell gains nothing: format 2 has no compressor for it, whatever is asked for
     given = coding.compressors if is_unsaid(coding.compressor) else coding.compressor
     if not is_unsaid(given):
         return () if isinstance(given, str) and given == "none" else _several(given)
     if zarr_format == 3:
         return (FORMAT_3_COMPRESSOR,)
-    return _default_compressor()
+    return () if ndim == 0 else _default_compressor()  # one cell gains nothing
 
 
 def _default_compressor() -> Specs:

@@ -13,7 +13,7 @@ from .copies import copy_all as copy_all
 from .copies import copy_store as copy_store
 from .core import Array
 from .creation import array, open_array
-from .errors import GroupNotFoundError, PathNotFoundError
+from .errors import GroupNotFoundError, PathNotFoundError, ZarrUserWarning
 from .hierarchy import Group, open_group
 from .info import TreeViewer
 from .metadata.model import ArrayMetadata
@@ -137,6 +137,7 @@ def consolidate_metadata(
     """
     where = place(store, path, None, "r+", storage_options)
     if zarr_format != 2 and nodes.document_key(where.path, nodes.V3_KEY) in where.store:
+        _warn_of_consolidated()
         documents = nodes.consolidate_v3(where.store, where.path)
     elif zarr_format == 3:
         raise GroupNotFoundError(where.path)
@@ -144,6 +145,17 @@ def consolidate_metadata(
         documents = nodes.consolidate_v2(where.store, metadata_key)
     shown = ConsolidatedMetadataStore(where.store, metadata_key, documents=documents)
     return open(Place(shown, where.path, where.store), "r+")  # type: ignore[return-value]
+
+
+def _warn_of_consolidated() -> None:
+    import warnings
+
+    warnings.warn(
+        "Consolidated metadata is currently not part in the Zarr format 3 specification. "
+        "Other implementations may not use it; they read the nodes' own documents",
+        ZarrUserWarning,
+        stacklevel=3,
+    )
 
 
 def open_consolidated(

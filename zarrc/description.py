@@ -261,8 +261,9 @@ def memory_order(config: Any, order: str | None, zarr_format: int) -> Any:
     import warnings
 
     warnings.warn(
-        "order= does not change how format 3 arrays are stored, only the memory layout of arrays that are "
-        f"returned, as config={{'order': {order!r}}} does; a TransposeCodec as filter changes what is stored",
+        "The `order` keyword argument has no effect for Zarr format 3 arrays in storage: it is "
+        f"only the memory layout of arrays that are returned, as config={{'order': {order!r}}} does; "
+        "a TransposeCodec as filter changes what is stored",
         RuntimeWarning,
         stacklevel=3,
     )

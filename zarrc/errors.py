@@ -93,10 +93,21 @@ class ChecksumError(CodecError):
 
 
 class ContainsArrayError(ZarrcError, ValueError, FileExistsError):
-    """An array stands where something else was to be made."""
+    """An array stands where something else was to be made.
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"path {path!r} contains an array")
+    Parameters
+    ----------
+    path : str
+        Of the array.
+    below : str, optional
+        What was to be made, where the array is above it.
+    """
+
+    def __init__(self, path: str, below: str | None = None) -> None:
+        message = f"path {path!r} contains an array"
+        if below is not None:
+            message += f". A parent of {below!r} is an array - only groups may have child nodes."
+        super().__init__(message)
         self.path = path
 
 
@@ -238,7 +249,8 @@ class VindexInvalidSelectionError(ArrayIndexError):
     """A selection cannot be used with ``vindex``."""
 
 
-# Warnings of version 3, for programs that name them in filters: zarrc warns by Python's own kinds.
+# Warnings of version 3. Of these zarrc gives `ZarrUserWarning`, of what other implementations may not read;
+# the others are for programs that name them in filters.
 
 
 class ZarrDeprecationWarning(DeprecationWarning):

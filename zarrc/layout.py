@@ -76,7 +76,9 @@ def _at_paths(above: str, nodes: Mapping[str, Any]) -> dict[str, Metadata]:
             build_chain(meta.codecs, meta.chunk_shape, meta.dtype)
         for ancestor in documents.ancestors(path):
             if isinstance(found.get(ancestor), ArrayMetadata):
-                raise ValueError(f"{path!r} is below {ancestor!r}, which is an array")
+                raise ValueError(
+                    f"{path!r} is below {ancestor!r}, which is an array. Only Zarr groups can contain other nodes."
+                )
     return found
 
 

@@ -741,7 +741,7 @@ def _make_ancestors(
                 continue  # another thread made it
             if found is not None:
                 if not overwrite:
-                    raise ContainsArrayError(ancestor)
+                    raise ContainsArrayError(ancestor, below=path)
                 _clear(store, ancestor, chunk_store)
             write_group(store, ancestor, GroupMetadata(zarr_format))
 
@@ -774,7 +774,7 @@ def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) 
                 )
             break
         if found is not None and not overwrite:
-            raise ContainsArrayError(ancestor)
+            raise ContainsArrayError(ancestor, below=path)
         missing.append(ancestor)
     return missing
 

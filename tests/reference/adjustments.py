@@ -163,6 +163,18 @@ BLOG = [
 
 STORAGE_REFERENCE = [
     Adjustment(
+        "000-line-114",
+        "zarrc warns, as zarr-python does, of codecs that format 3 does not specify",
+        containing="import LZMA",
+        warns="ZarrUserWarning: Numcodecs codecs",
+    ),
+    Adjustment(
+        "000-line-130",
+        "zarrc warns, as zarr-python does, of codecs that format 3 does not specify",
+        containing="import Delta",
+        warns="ZarrUserWarning: Numcodecs codecs",
+    ),
+    Adjustment(
         "004-DictStore",
         "the document is older than the tutorial: groups are made in a MemoryStore",
         containing="g.store",

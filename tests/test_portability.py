@@ -1,0 +1,72 @@
+"""Warnings of what other implementations may not read."""
+
+from __future__ import annotations
+
+import warnings
+
+import numcodecs
+import pytest
+
+import zarrc
+from zarrc.errors import ContainsArrayError, ZarrUserWarning
+
+
+def caught(function, *args, **kwargs):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        function(*args, **kwargs)
+    return [warning.message for warning in found]
+
+
+def test_codecs_of_numcodecs_in_format_3_are_warned_of_once():
+    found = caught(
+        zarrc.create_array,
+        {},
+        shape=4,
+        dtype="i4",
+        filters=[numcodecs.Delta("i4")],
+        compressors=numcodecs.LZ4(),
+    )
+    assert [type(warning) for warning in found] == [ZarrUserWarning]
+    assert "may not be supported by other" in str(found[0])
+    assert "numcodecs.delta, numcodecs.lz4" in str(found[0])
+
+
+def test_codecs_of_numcodecs_inside_of_shards_are_warned_of():
+    with pytest.warns(ZarrUserWarning, match=r"not in the Zarr version 3 specification.*numcodecs\.lz4"):
+        zarrc.create_array({}, shape=4, dtype="i4", chunks=2, shards=4, compressors=numcodecs.LZ4())
+
+
+def test_codecs_that_are_specified_are_not_warned_of():
+    assert caught(zarrc.create_array, {}, shape=4, dtype="i4", compressors=numcodecs.Zstd()) == []
+    assert caught(zarrc.zeros, 4, compressor=numcodecs.LZ4(), filters=[numcodecs.Delta("f8")]) == []
+
+
+def test_consolidating_format_3_is_warned_of_and_format_2_is_not():
+    store: dict[str, bytes] = {}
+    zarrc.create_group(store)
+    found = caught(zarrc.consolidate_metadata, store)
+    assert [type(warning) for warning in found] == [ZarrUserWarning]
+    assert "not part in the Zarr format 3 specification" in str(found[0])
+    assert caught(zarrc.open_consolidated, store) == []
+    older: dict[str, bytes] = {}
+    zarrc.group(older)
+    assert caught(zarrc.consolidate_metadata, older) == []
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_one_cell_keeps_a_compressor_that_is_given(zarr_format):
+    z = zarrc.create_array({}, shape=(), dtype="f4", compressors=numcodecs.Zstd(), zarr_format=zarr_format)
+    assert len(z.compressors) == 1
+    assert zarrc.create(shape=(), dtype="f4", compressor=numcodecs.LZ4()).compressor == numcodecs.LZ4()
+    assert zarrc.create(shape=(), dtype="f4").compressor is None
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_nodes_below_arrays_are_refused_with_both_paths(zarr_format):
+    group = zarrc.create_group({}, zarr_format=zarr_format)
+    group.create_array("a", shape=1, dtype="u1")
+    with pytest.raises(
+        ContainsArrayError, match=r"path 'a' contains an array. A parent of 'a/b/c' is an array"
+    ):
+        group.create_group("a/b/c")
