@@ -1,4 +1,4 @@
-"""Warnings of what other implementations may not read."""
+"""Warnings of what other implementations may not read, and words of errors that programs match on."""
 
 from __future__ import annotations
 
@@ -70,3 +70,29 @@ def test_nodes_below_arrays_are_refused_with_both_paths(zarr_format):
         ContainsArrayError, match=r"path 'a' contains an array. A parent of 'a/b/c' is an array"
     ):
         group.create_group("a/b/c")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"data": [1], "shape": 1}, r"shape parameter was also used\. data= has a shape of its own"),
+        ({"dtype": "i4"}, "shape was not specified: shape= is needed"),
+        (
+            {"shape": 1, "dtype": "i4", "zarr_format": 2, "dimension_names": ["x"]},
+            "do not support dimension names",
+        ),
+        ({"shape": 1, "dtype": "i4", "zarr_format": 2, "serializer": "bytes"}, "do not support `serializer`"),
+    ],
+)
+def test_errors_have_the_words_of_version_3(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        zarrc.create_array({}, **arguments)
+
+
+def test_hierarchies_that_cannot_be_have_the_words_of_version_3():
+    group = zarrc.create_group({})
+    older = zarrc.create_group({}, zarr_format=2).metadata
+    with pytest.raises(ValueError, match="create a root node"):
+        group.create_hierarchy({"": group.metadata})
+    with pytest.raises(ValueError, match="must be the same as the parent group"):
+        group.create_hierarchy({"a": older})

@@ -129,7 +129,10 @@ class Changing:
             When one has the path of this group.
         """
         if not all(map(normalize_path, nodes)):
-            raise ValueError(f"the group {self.name!r} is there: name what is to be made below it")
+            raise ValueError(
+                "It is an error to use this method to create a root node. "
+                f"The group {self.name!r} is there: name what is to be made below it"
+            )
         with self._changing():
             made = plant(self._store, self._path, nodes, overwrite, self._chunk_store)
         start = len(self._path) + 1 if self._path else 0

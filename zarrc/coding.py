@@ -170,7 +170,8 @@ def _object_codec(object_codec: Any, coding: Coding, dtype: np.dtype) -> CodecSp
 def _format_2(coding: Coding, object_codec: CodecSpec | None, ndim: int, order: str) -> Specs:
     if not is_unsaid(coding.serializer) and coding.serializer is not None:
         raise ValueError(
-            "serializer= is for format 3; in format 2 the byte order is that of dtype=, "
+            "Zarr format 2 arrays do not support `serializer`. serializer= is for format 3; "
+            "in format 2 the byte order is that of dtype=, "
             "and object_codec= turns objects into bytes"
         )
     filters, compressors = _several(coding.filters), _compressors(coding, 2, ndim)

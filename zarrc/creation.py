@@ -628,11 +628,14 @@ def _shape_and_dtype(shape: Any, dtype: Any, data: Any) -> tuple[Any, Any, Any]:
     if data is None:
         for name, value in (("shape", shape), ("dtype", dtype)):
             if value is None:
-                raise ValueError(f"{name}= is needed where there is no data=")
+                raise ValueError(f"{name} was not specified: {name}= is needed where there is no data=")
         return shape, dtype, None
     for name, value in (("shape", shape), ("dtype", dtype)):
         if value is not None:
-            raise ValueError(f"data= has a {name} of its own: leave {name}= out")
+            raise ValueError(
+                f"The data parameter was used, but the {name} parameter was also used. "
+                f"data= has a {name} of its own: leave {name}= out"
+            )
     data = as_source(data)
     return data.shape, dtype_of(data), data
 

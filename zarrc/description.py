@@ -196,7 +196,8 @@ def _dimension_names(names: Any, zarr_format: int) -> tuple[str | None, ...] | N
         return None
     if zarr_format == 2:
         raise ValueError(
-            "dimension_names= is for format 3; in format 2 an attribute such as _ARRAY_DIMENSIONS has them"
+            "Zarr format 2 arrays do not support dimension names. dimension_names= is for format 3; "
+            "in format 2 an attribute such as _ARRAY_DIMENSIONS has them"
         )
     return tuple(names)
 

@@ -770,7 +770,8 @@ def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) 
             if found[1] != zarr_format:
                 raise ValueError(
                     f"path {path!r} is inside of the group {ancestor!r} of format {found[1]}: "
-                    f"nothing of format {zarr_format} can be made there"
+                    f"nothing of format {zarr_format} can be made there. "
+                    "The zarr_format of the nodes must be the same as the parent group."
                 )
             break
         if found is not None and not overwrite:
