@@ -103,6 +103,7 @@ _MODULES = {
         "LMDBStore",
         "LRUStoreCache",
         "MemoryStore",
+        "MongoDBStore",
         "NestedDirectoryStore",
         "RedisStore",
         "SQLiteStore",

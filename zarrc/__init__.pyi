@@ -75,6 +75,7 @@ from .storage import KVStore as KVStore
 from .storage import LMDBStore as LMDBStore
 from .storage import LRUStoreCache as LRUStoreCache
 from .storage import MemoryStore as MemoryStore
+from .storage import MongoDBStore as MongoDBStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
 from .storage import RedisStore as RedisStore
 from .storage import SQLiteStore as SQLiteStore

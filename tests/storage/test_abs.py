@@ -53,7 +53,7 @@ class TestABSStore(StoreTests):
     def _container(self, container):
         self.container = container
         # what is in the container besides is not the store's
-        container.upload_blob("zar", b"1")
+        container.upload_blob("zarr", b"1")
         container.upload_blob("zarr-2/foreign", b"1")
 
     def create_store(self, tmp_path):

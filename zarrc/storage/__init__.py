@@ -29,6 +29,7 @@ _HOMES = {
     "zarrc.storage.cache": ("LRUStoreCache",),
     "zarrc.storage.dbm": ("DBMStore",),
     "zarrc.storage.lmdb": ("LMDBStore",),
+    "zarrc.storage.mongodb": ("MongoDBStore",),
     "zarrc.storage.redis": ("RedisStore",),
     "zarrc.storage.sqlite": ("SQLiteStore",),
     "zarrc.storage.store_path": ("StorePath",),
