@@ -66,3 +66,8 @@ def test_refused():
         types.parse_dtype(object)
     with pytest.raises(UnknownDataTypeError, match="int7"):
         types.parse_dtype("int7")
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 1 has no StringDType")
+def test_numpys_strings_of_any_length_are_the_type_of_strings():
+    assert zarrc.dtype.parse_dtype(np.dtypes.StringDType()) == zarrc.dtype.parse_dtype(str)

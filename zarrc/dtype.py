@@ -347,6 +347,8 @@ def parse_dtype(dtype: Any, *, zarr_format: int = 3) -> ZDType:
         native = dtypes.decode_v3(dict(dtype)) if isinstance(dtype, dict) else np.dtype(dtype)
     except TypeError:
         native = dtypes.decode_v3(dtype)
+    if native.kind == "T":  # NumPy's StringDType
+        return VariableLengthUTF8()
     cls = _BY_CODE.get(native.str[1:]) or _BY_KIND.get(native.kind)
     if cls is None and native.kind == "V":
         cls = RawBytes if native.names is None else Structured
