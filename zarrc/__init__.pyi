@@ -71,12 +71,14 @@ from .storage import ConsolidatedMetadataStore as ConsolidatedMetadataStore
 from .storage import DBMStore as DBMStore
 from .storage import DictStore as DictStore
 from .storage import DirectoryStore as DirectoryStore
+from .storage import FSStore as FSStore
 from .storage import KVStore as KVStore
 from .storage import LMDBStore as LMDBStore
 from .storage import LRUStoreCache as LRUStoreCache
 from .storage import MemoryStore as MemoryStore
 from .storage import MongoDBStore as MongoDBStore
 from .storage import NestedDirectoryStore as NestedDirectoryStore
+from .storage import ObjectStore as ObjectStore
 from .storage import RedisStore as RedisStore
 from .storage import SQLiteStore as SQLiteStore
 from .storage import TempStore as TempStore

@@ -477,8 +477,12 @@ class N5FSStore(N5Store):
     __module__ = "zarrc.n5"
 
     def __init__(self, url: Any, mode: str = "w", **storage_options: Any) -> None:
-        if storage_options:
-            url = base.normalize_store(url, mode, storage_options)
+        if isinstance(url, (str, os.PathLike)):
+            from .storage.fsspec import FSStore
+
+            url = FSStore(url, mode=mode, **storage_options)
+        elif storage_options:
+            raise TypeError(f"{', '.join(storage_options)}: options are for a URL, not for {url!r}")
         super().__init__(url, read_only=mode == "r")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import servers
+import services
 
 
 @pytest.fixture
@@ -41,3 +44,30 @@ azure_server = _one_of("azure")
 gcs_server = _one_of("gcs")
 http_server = _one_of("http")
 mongodb_server = _one_of("mongodb")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket or container of a server, and how to get in."""
+
+    name: str
+    url: str
+    account: str = ""
+    key: str = ""
+    port: int = 0
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(s3_server: servers.Server) -> Bucket:
+    request = urllib.request.Request(f"{s3_server.url}/bucket", method="PUT")
+    urllib.request.urlopen(request).close()
+    return Bucket("bucket", s3_server.url, "id", "secret", s3_server.port)
+
+
+@pytest.fixture(scope="session")
+def azure_container(azure_server: servers.Server) -> Bucket:
+    blob = services.module("azure.storage.blob")
+    url = f"{azure_server.url}/{servers.AZURE_ACCOUNT}"
+    with blob.BlobServiceClient(url, credential=servers.AZURE_KEY) as client:
+        client.create_container("container")
+    return Bucket("container", url, servers.AZURE_ACCOUNT, servers.AZURE_KEY, azure_server.port)

@@ -241,16 +241,18 @@ class TestNormalizeStore:
         assert len(base.normalize_store("memory://test_urls/two")) == 0
 
     @pytest.mark.parametrize(
-        ("arg", "name"),
+        ("arg", "options"),
         [
-            ("s3://bucket/x.zarr", "FSStore"),
-            ("https://host/x.zip", "FSStore"),
-            ("simplecache::s3://bucket/x", "FSStore"),
+            ("s3://bucket/x.zarr", {"anon": True}),
+            ("https://host/x.zip", {}),
+            ("simplecache::https://host/x", {}),
         ],
     )
-    def test_not_there_yet(self, arg, name):
-        with pytest.raises(ValueError, match=f"{name} is not available"):
-            base.normalize_store(arg)
+    def test_urls_of_file_systems(self, arg, options):
+        pytest.importorskip("s3fs" if arg.startswith("s3") else "aiohttp")
+        store = base.normalize_store(arg, "r", options)
+        assert type(store) is zarrc.FSStore
+        assert store.read_only and store.path.endswith(("bucket/x.zarr", "host/x.zip", "host/x"))
 
     @pytest.mark.parametrize("arg", [5, b"path", ["list"], object(), ("a",)], ids=repr)
     def test_no_store(self, arg):

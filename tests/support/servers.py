@@ -25,6 +25,10 @@ SUPPORT = Path(__file__).parent
 START_SECONDS = 60.0
 HOST = "127.0.0.1"
 
+# Azurite's well-known account, which its documentation gives
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
 
 @dataclass(frozen=True)
 class Server:

@@ -673,31 +673,46 @@ def _getsize_from_keys(store: Any, path: str) -> int:
 # what users give as a store
 
 
-def _local(location: str, mode: str) -> Store:
+Options = Mapping[str, Any]
+
+
+def _local(location: str, mode: str, options: Options) -> Store:
     from zarrc.storage.local import DirectoryStore
 
     return DirectoryStore(location)
 
 
-def _file_url(location: str, mode: str) -> Store:
+def _file_url(location: str, mode: str, options: Options) -> Store:
     from urllib.parse import unquote, urlsplit
 
-    return _local(unquote(urlsplit(location).path), mode)
+    return _local(unquote(urlsplit(location).path), mode, options)
 
 
-def _memory_url(location: str, mode: str) -> Store:
+def _memory_url(location: str, mode: str, options: Options) -> Store:
     from zarrc.storage.memory import MemoryStore
 
     return MemoryStore.named(location.removeprefix("memory://").strip("/"))
 
 
-def _n5(location: str, mode: str) -> Store:
+def _url(location: str, mode: str, options: Options) -> Store:
+    from zarrc.storage.fsspec import FSStore
+
+    return FSStore(location, mode="r" if mode == "r" else "w", **options)
+
+
+def _n5_url(location: str, mode: str, options: Options) -> Store:
+    from zarrc.n5 import N5FSStore
+
+    return N5FSStore(location, mode="r" if mode == "r" else "w", **options)
+
+
+def _n5(location: str, mode: str, options: Options) -> Store:
     from zarrc.n5 import N5Store
 
     return N5Store(location)
 
 
-def _zip(location: str, mode: str) -> Store:
+def _zip(location: str, mode: str, options: Options) -> Store:
     from zarrc.storage.zip import ZipStore
 
     _check_there(location, mode)
@@ -705,14 +720,14 @@ def _zip(location: str, mode: str) -> Store:
     return ZipStore(location, mode=mode if mode in ("r", "r+") else "a")
 
 
-def _lmdb(location: str, mode: str) -> Store:
+def _lmdb(location: str, mode: str, options: Options) -> Store:
     from zarrc.storage.lmdb import LMDBStore
 
     _check_there(location, mode)
     return LMDBStore(location, read_only=mode == "r")
 
 
-def _sqlite(location: str, mode: str) -> Store:
+def _sqlite(location: str, mode: str, options: Options) -> Store:
     from zarrc.storage.sqlite import SQLiteStore
 
     _check_there(location, mode)
@@ -725,18 +740,12 @@ def _check_there(location: str, mode: str) -> None:
         raise PathNotFoundError(location)
 
 
-def _unavailable(name: str) -> Callable[[str, str], Store]:
-    def refuse(location: str, mode: str) -> Store:
-        raise ValueError(f"cannot open {location!r}: {name} is not available in this version of zarrc")
-
-    return refuse
-
-
 # how a path or URL says which store it wants; the first row that fits is taken
-_OPENERS: tuple[tuple[str, Callable[[str, str], Store]], ...] = (
+_OPENERS: tuple[tuple[str, Callable[[str, str, Options], Store]], ...] = (
     (r"file://", _file_url),
     (r"memory://", _memory_url),
-    (r".*(://|::)", _unavailable("FSStore")),
+    (r".*(://|::).*\.n5/?$", _n5_url),
+    (r".*(://|::)", _url),
     (r".*\.zip$", _zip),
     (r".*\.n5$", _n5),
     (r".*\.l?mdb$", _lmdb),
@@ -765,7 +774,8 @@ def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any
     ----------
     arg : Store, MutableMapping, str, os.PathLike or None
         A store is taken as it is, another mapping is wrapped; a path or URL opens
-        the store that it names; None makes one over a new dict.
+        the store that it names; None makes one over a new dict. Mappers of fsspec and stores
+        of obstore are taken too.
     mode : {"a", "r", "r+", "w", "w-", "x"}
         What it is opened for.
     storage_options : mapping, optional
@@ -783,7 +793,9 @@ def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any
     if isinstance(arg, Store):
         return arg
     if isinstance(arg, (str, os.PathLike)):
-        return _open_location(arg, mode)
+        return _open_location(arg, mode, storage_options or {})
+    if type(arg).__module__.startswith(("fsspec.mapping", "obstore.store", "_obstore")):
+        return _of_client(arg)
     if arg is None or _is_mapping(arg):
         from zarrc.storage.memory import KVStore
 
@@ -792,7 +804,18 @@ def normalize_store(arg: Any, mode: str = "a", storage_options: Mapping[str, Any
     raise TypeError(f"a store is a path, a URL or a MutableMapping of str to bytes, not {kind}: {arg!r}")
 
 
-def _open_location(arg: str | os.PathLike[str], mode: str) -> Store:
+def _of_client(arg: Any) -> Store:
+    """The store of a mapper of fsspec, or of a store of obstore."""
+    if type(arg).__module__.startswith("fsspec"):
+        from zarrc.storage.fsspec import of_mapper
+
+        return of_mapper(arg)
+    from zarrc.storage.object import ObjectStore
+
+    return ObjectStore(arg)
+
+
+def _open_location(arg: str | os.PathLike[str], mode: str, options: Options) -> Store:
     location = os.fspath(arg)
     if not isinstance(location, str):
         raise TypeError(f"a path is a str, not {type(location).__name__}: {location!r}")
@@ -800,7 +823,7 @@ def _open_location(arg: str | os.PathLike[str], mode: str) -> Store:
         raise ValueError("an empty path names no store")
     for pattern, opener in _OPENERS:
         if re.match(pattern, location):
-            return opener(location, mode)
+            return opener(location, mode, options)
     raise AssertionError("the last row fits everything")
 
 

@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -36,6 +37,8 @@ _SECRET = re.compile(r"key|secret|token|password|passwd|sas|credential|connectio
 _USER_IN_URL = re.compile(r"(\w://)[^/\s@'\"]*@")
 _QUERY_IN_URL = re.compile(r"(://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 _REFUSED = re.compile(r"\b(?:401|403|forbidden|unauthori[sz]ed|access ?denied|permission ?denied)\b", re.I)
+_NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|(?:bucket|container) does ?n[o']t exist", re.I)
+_LONGEST = 400  # characters of a client's message that are passed on
 _SHOWN = 5  # keys that a message about many of them names
 
 
@@ -67,6 +70,11 @@ class RemoteStore(Store):
     def _remove(self, key: str) -> None:
         raise NotImplementedError
 
+    def _discard(self, key: str) -> None:
+        """Delete a key that may be missing."""
+        with suppress(KeyError):
+            self._remove(key)
+
     def _list(self, path: str) -> Iterable[tuple[str, int]]:
         """All keys under a path and their sizes."""
         raise NotImplementedError
@@ -89,7 +97,7 @@ class RemoteStore(Store):
         """The exception to be raised for what a client raised."""
         if isinstance(error, KeyError | StoreError | TypeError | ValueError | MemoryError):
             return KeyError(key) if isinstance(error, KeyError) else error
-        text = hidden(str(error), self._secrets)
+        text = hidden(_short(str(error)), self._secrets)
         message = f"{self.url}: {key!r}: {type(error).__name__}: {text}"
         failure = _kind(error)(message, self.url, key)
         if _is_clean(error, self._secrets):
@@ -223,7 +231,7 @@ class RemoteStore(Store):
             super().delitems(keys)
             return
         self.check_writeable()
-        self._all_of("deleted", self._remove, [(key,) for key in keys if is_key(key)])
+        self._all_of("deleted", self._discard, [(key,) for key in keys if is_key(key)])
 
     def _answers(self, act: Callable[..., Any], rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Make many requests; answers in order, None where there is no such key. The first failure is raised."""
@@ -452,6 +460,17 @@ def _some(keys: Sequence[str]) -> str:
     return (f"{shown}, …" if len(keys) > _SHOWN else shown) or "none"
 
 
+def _short(text: str) -> str:
+    """The first paragraph of a message, on one line."""
+    line = " ".join(text.split("\n\n", 1)[0].split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def is_no_place(error: BaseException) -> bool:
+    """Whether an answer that something is not there means the bucket or container, not the key."""
+    return _NO_PLACE.search(f"{error} {error.__cause__ or ''}") is not None
+
+
 def _kind(error: BaseException) -> type[StoreError]:
     """The kind of error that a client's exception is."""
     name, status = type(error).__name__, status_of(error)
@@ -499,8 +518,8 @@ def secrets_in(options: Any) -> tuple[str, ...]:
 def hidden(text: str, secrets: Iterable[str] = ()) -> str:
     """A text without credentials: neither those, nor users and queries in URLs.
 
-    >>> hidden("GET https://me:word@host/a?sig=abc: word", ["word"])
-    'GET https://***@host/a?***: ***'
+    >>> hidden("GET https://me:word@host/a?sig=abc failed, word", ["word"])
+    'GET https://***@host/a?*** failed, ***'
     """
     text = _QUERY_IN_URL.sub(r"\1?***", _USER_IN_URL.sub(r"\1***@", text))
     for secret in secrets:

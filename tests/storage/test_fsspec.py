@@ -1,0 +1,207 @@
+"""The store on fsspec, over servers and what else fsspec opens."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import services
+
+import zarrc
+from zarrc.storage import DirectoryStore, FSStore, MemoryStore
+from zarrc.testing import StoreTests
+
+fsspec = services.module("fsspec")
+
+_numbers = itertools.count()
+
+
+class FSStoreTests(StoreTests):
+    n_many, n_bulk, large_nbytes = 100, 300, 10_000_000
+
+    def url(self, tmp_path):
+        raise NotImplementedError
+
+    def options(self):
+        return {}
+
+    def create_store(self, tmp_path):
+        return FSStore(self.url(tmp_path), **self.options())
+
+    def reopen_store(self, store, tmp_path):
+        return FSStore(store.path, fs=store.fs)
+
+    def read_only_store(self, store, tmp_path):
+        return FSStore(store.path, fs=store.fs, mode="r")
+
+    def raw_get(self, store, key):
+        return store.fs.cat_file(f"{store.path}/{key}")
+
+    def raw_set(self, store, key, value):
+        store.fs.pipe_file(f"{store.path}/{key}", value)
+
+
+class TestMemory(FSStoreTests):
+    pickles_to_processes = False  # which have a memory of their own
+
+    def url(self, tmp_path):
+        return f"memory://of-tests/{next(_numbers)}"
+
+
+class TestLocal(FSStoreTests):
+    process_safe = True
+
+    def url(self, tmp_path):
+        return str(tmp_path)
+
+    def raw_set(self, store, key, value):
+        path = f"{store.path}/{key}"
+        store.fs.makedirs(store.fs._parent(path), exist_ok=True)
+        store.fs.pipe_file(path, value)
+
+
+@pytest.mark.service
+class TestS3(FSStoreTests):
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_bucket):
+        services.module("s3fs")
+        self.bucket = s3_bucket
+
+    def url(self, tmp_path):
+        return f"s3://{self.bucket.name}/fs/{next(_numbers)}"
+
+    def options(self):
+        return {"key": "id", "secret": "secret", "client_kwargs": {"endpoint_url": self.bucket.url}}
+
+
+class TestCached(TestS3):
+    """A cache of S3 in local files, which does not show what is changed behind it."""
+
+    def url(self, tmp_path):
+        return f"simplecache::{super().url(tmp_path)}"
+
+    def options(self):
+        return {"s3": super().options()}
+
+
+@pytest.mark.service
+class TestGCS(FSStoreTests):
+    @pytest.fixture(autouse=True)
+    def _server(self, gcs_server, monkeypatch):
+        monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        gcsfs = services.module("gcsfs")
+        self.server = gcs_server
+        fs = gcsfs.GCSFileSystem(**self.options())
+        if not fs.exists("bucket"):
+            fs.mkdir("bucket")
+
+    def url(self, tmp_path):
+        return f"gcs://bucket/{next(_numbers)}"
+
+    def options(self):
+        return {"token": "anon", "endpoint_url": self.server.url, "project": "p"}
+
+
+@pytest.mark.service
+class TestAzure(FSStoreTests):
+    @pytest.fixture(autouse=True)
+    def _server(self, azure_container):
+        services.module("adlfs")
+        self.container = azure_container
+
+    def url(self, tmp_path):
+        return f"abfs://{self.container.name}/fs/{next(_numbers)}"
+
+    def options(self):
+        at = self.container
+        text = f"DefaultEndpointsProtocol=http;AccountName={at.account};AccountKey={at.key};BlobEndpoint={at.url};"
+        return {"connection_string": text}
+
+
+class TestArguments:
+    def test_a_file_system_that_is_there(self):
+        fs = fsspec.filesystem("memory")
+        store = FSStore("/there", fs=fs)
+        store["a/b"] = b"1"
+        assert fs.cat_file("/there/a/b") == b"1"
+        with pytest.raises(TypeError, match="token"):
+            FSStore("/there", fs=fs, token="t")
+
+    def test_keys_in_lower_case(self):
+        store = FSStore("memory://lower", normalize_keys=True)
+        store["Foo/.zarray"] = b"1"
+        assert store["foo/.ZARRAY"] == b"1"
+        assert list(store) == ["foo/.zarray"]
+
+    def test_separators(self):
+        for name in ("key_separator", "dimension_separator"):
+            store = FSStore(f"memory://{name}", **{name: "/"})
+            z = zarrc.zeros((4, 4), chunks=2, store=store)
+            z[:] = 1
+            assert "1/1" in store
+
+    def test_which_errors_mean_missing(self):
+        class Strange(Exception):
+            pass
+
+        class Store(fsspec.get_filesystem_class("memory")):
+            cachable = False
+
+            def cat_file(self, path, **kwargs):
+                raise Strange("it is not there")
+
+        for name in ("exceptions", "missing_exceptions"):
+            with pytest.raises(KeyError):
+                FSStore("/x", fs=Store(), **{name: (Strange,)})["a"]
+        with pytest.raises(OSError, match=r"memory:///x.*'a'.*it is not there"):
+            FSStore("/x", fs=Store())["a"]
+
+    def test_check_and_create(self, tmp_path):
+        FSStore(str(tmp_path / "made"), create=True)
+        assert (tmp_path / "made").is_dir()
+        FSStore(str(tmp_path / "checked"), create=True, check=True)
+        assert list((tmp_path / "checked").iterdir()) == []
+        with pytest.raises(PermissionError):
+            FSStore("memory://x", mode="r", check=True)
+
+    def test_auto_mkdir(self, tmp_path):
+        FSStore(str(tmp_path), auto_mkdir=True)["a/b"] = b"1"
+        FSStore(f"file://{tmp_path}", auto_mkdir=False)["c/d"] = b"1"
+        assert sorted(DirectoryStore(tmp_path)) == ["a/b", "c/d"]
+
+    def test_unknown_file_systems(self):
+        with pytest.raises(ValueError, match="nonsense"):
+            FSStore("nonsense://a")
+
+
+class TestOpening:
+    def test_urls(self):
+        root = zarrc.open_group("simplecache::memory://of-url", mode="w")
+        assert type(root.store) is FSStore
+        root.create_dataset("a", data=np.arange(10), chunks=3)
+        again = zarrc.open("simplecache::memory://of-url", mode="r")
+        assert np.array_equal(again["a"][:], np.arange(10))
+        assert again.store.read_only
+
+    def test_memory_is_ours(self):
+        assert type(zarrc.open_group("memory://ours", mode="w").store) is MemoryStore
+
+    def test_mappers(self):
+        mapper = fsspec.get_mapper("memory://mapped")
+        root = zarrc.group(store=mapper, overwrite=True)
+        root.create_dataset("a", data=np.arange(10), chunks=3)
+        assert type(root.store) is FSStore
+        assert "a/.zarray" in mapper
+        assert np.array_equal(zarrc.open(mapper)["a"][:], np.arange(10))
+
+    def test_n5(self):
+        for url in ("simplecache::memory://of.n5", "memory://not-fsspec"):
+            store = zarrc.N5FSStore(url)
+            zarrc.group(store=store, overwrite=True).create_dataset("a", data=np.arange(10), chunks=3)
+            assert np.array_equal(zarrc.open_group(zarrc.N5FSStore(url), mode="r")["a"][:], np.arange(10))
+        assert type(zarrc.open_group("simplecache::memory://of.n5").store) is zarrc.N5FSStore
+
+    def test_options_are_for_urls(self, tmp_path):
+        with pytest.raises(ValueError, match="storage_options"):
+            zarrc.open_group(str(tmp_path), storage_options={"anon": True})
