@@ -341,9 +341,10 @@ class FSStore(RemoteStore):
                 raise
             return []
         under = f"{where.rstrip('/')}/"
+        infos = found if isinstance(found, dict) else {}  # of a path that is a file, adlfs gives a list
         return [
             (name[start:], info.get("size") or 0)
-            for name, info in found.items()
+            for name, info in infos.items()
             if name.startswith(under) and len(name) > len(under) and info.get("type", "file") == "file"
         ]
 
