@@ -22,7 +22,7 @@ environment() {
 
 step_examples() {
     environment examples "$PYTHON" '.[test]' &&
-        ZARRC_HYPOTHESIS=thorough .venvs/examples/bin/pytest -q
+        ZARRC_HYPOTHESIS=thorough .venvs/examples/bin/pytest -q --timeout=0
 }
 
 step_debug() { # bounds checks and assertions in the kernels
@@ -75,7 +75,7 @@ step_free_threaded() {
     python="$(tools/free_threaded_python.sh)" || return 77
     # of these the newest versions that have wheels, also where packages are built; h5py and deflate have none
     PIP_ONLY_BINARY=numpy,hypothesis,google-crc32c environment free-threaded "$python" \
-        pytest hypothesis blosc zstandard lz4 google-crc32c numpy numcodecs &&
+        pytest pytest-timeout hypothesis blosc zstandard lz4 google-crc32c numpy numcodecs &&
         environment free-threaded "$python" --no-deps . &&
         PYTHON_GIL=0 .venvs/free-threaded/bin/pytest -q -m 'not peer'
 }
