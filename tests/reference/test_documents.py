@@ -41,7 +41,7 @@ def readers() -> Iterator[dict[str, Reader]]:
             rows = [row for row in ADJUSTMENTS if row.section[:3] == document]
             made[document] = Reader(found, rows, Path(folder) / document, document in FRESH_FOLDERS)
         yield made
-        for reader in made.values():
+        for reader in reversed(made.values()):  # what its servers changed is changed back
             reader.close()
 
 
