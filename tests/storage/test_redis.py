@@ -6,8 +6,11 @@ import itertools
 import pickle
 
 import pytest
+import servers
 import services
 
+import zarrc
+from zarrc.errors import PartialWriteError, StoreError, StoreTimeoutError
 from zarrc.storage import RedisStore
 from zarrc.testing import StoreTests
 
@@ -77,3 +80,23 @@ class TestClients:
             assert "swordfish" not in repr(store)
             with pytest.raises(TypeError, match="credential_provider"):
                 pickle.dumps(store)
+
+
+@pytest.mark.parametrize(("fault", "error"), [("reset", StoreError), ("stall", StoreTimeoutError)])
+def test_failures_are_not_missing_keys(redis_server, fault, error):
+    once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+    with (
+        servers.proxy(redis_server.port, "tcp") as proxy,
+        RedisStore(f"faults-{fault}", port=proxy.port, socket_timeout=0.5, retry=once) as store,
+    ):
+        z = zarrc.zeros(4, chunks=2, store=store)
+        z[:] = 7
+        proxy.tell(fault=fault)
+        for read in (lambda: store["0"], lambda: "0" in store, lambda: z[:], lambda: list(store)):
+            with pytest.raises(error, match=f"redis://localhost:{proxy.port}"):
+                read()
+        with pytest.raises(PartialWriteError) as caught:
+            store.setitems({"2": b"1", "3": b"1"})
+        assert set(caught.value.failed) == {"2", "3"}
+        proxy.clear()
+        assert (z[:] == 7).all()
