@@ -117,8 +117,10 @@ class Message:
         return "\r\n".join(lines).encode("latin-1") + (self.body if body is None else body)
 
 
-async def read_message(reader: asyncio.StreamReader, to_head: bool = False) -> Message | None:
-    """The next message of a connection; None at its end."""
+async def read_message(
+    reader: asyncio.StreamReader, to_head: bool = False, writer: asyncio.StreamWriter | None = None
+) -> Message | None:
+    """The next message of a connection; None at its end. A client that asks before it sends a body gets its yes."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -129,6 +131,8 @@ async def read_message(reader: asyncio.StreamReader, to_head: bool = False) -> M
     )  # type: ignore[misc]
     if to_head or (first.startswith("HTTP/") and first.split(" ")[1] in ("204", "304")):
         return message
+    if writer is not None and message.get("expect"):
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if (message.get("transfer-encoding") or "").lower() == "chunked":
         message.body = await read_chunked(reader)
         message.headers = [*message.without("transfer-encoding"), ("Content-Length", str(len(message.body)))]
@@ -157,7 +161,7 @@ class HttpProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while (request := await read_message(reader)) is not None:
+            while (request := await read_message(reader, writer=writer)) is not None:
                 if request.get("expect"):
                     request.headers = request.without("expect")
                 if not await self.answer(request, writer):

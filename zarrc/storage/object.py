@@ -286,11 +286,9 @@ class ObjectStore(RemoteStore):
 class _Buffers(Streams):
     """An `ObjectStore` as chunks are moved through it: in bulk it gives obstore's own buffers."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        super().__init__(store)
-        self.getitems = self._getbuffers
+    _store: ObjectStore
 
-    def _getbuffers(self, keys: Iterable[str], *, contexts: Any = None) -> dict[str, Any]:
+    def getitems(self, keys: Iterable[str], *, contexts: Any = None) -> dict[str, Any]:
         keys = list(keys)
         for key in keys:
             check_key(key)

@@ -318,16 +318,27 @@ class RemoteStore(Store):
 
 
 class Streams:
-    """A store on a server as chunks are moved through it: values are decoded while others are on their way."""
+    """A store on a server as chunks are moved through it: in bulk."""
 
     def __init__(self, store: RemoteStore) -> None:
         self._store = store
-        self.getitems = store.getitems
-        self.setitems = store.setitems
-        self.delitems = store.delitems
-        self.get_partial = store.get_partial
-        self.get_partials = store.get_partials
-        self.stream = store.stream
+
+    def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return self._store.getitems(keys, contexts=contexts)
+
+    def setitems(self, values: Mapping[str, Any]) -> None:
+        self._store.setitems(values)
+
+    def delitems(self, keys: Iterable[str]) -> None:
+        self._store.delitems(keys)
+
+    def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
+        return self._store.get_partial(key, start, nbytes)
+
+    def get_partials(
+        self, ranges: Sequence[Range], versions: MutableMapping[str, str] | None = None
+    ) -> list[bytes | None]:
+        return self._store.get_partials(ranges, versions)
 
     def __getitem__(self, key: str) -> Any:
         return self._store[key]

@@ -1,0 +1,125 @@
+"""How many requests are made, in how many rounds, and what failing ones do: counted at a proxy before S3."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import servers
+import services
+
+import zarrc
+from zarrc.errors import StoreError
+from zarrc.storage import FSStore, ObjectStore
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def proxy(s3_bucket):
+    with servers.proxy(s3_bucket.port) as running:
+        running.bucket = s3_bucket.name
+        yield running
+
+
+def object_store(proxy, prefix="", **options):
+    obstore_stores = services.module("obstore.store")
+    store = obstore_stores.S3Store(
+        proxy.bucket,
+        endpoint=proxy.url,
+        access_key_id="id",
+        secret_access_key="secret",
+        region="us-east-1",
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True, **options.pop("client_options", {})},
+        retry_config={"max_retries": 0},
+        **options,
+    )
+    return ObjectStore(store, prefix)
+
+
+def fs_store(proxy, prefix=""):
+    services.module("s3fs")
+    return FSStore(
+        f"s3://{proxy.bucket}/{prefix}",
+        key="id",
+        secret="secret",
+        client_kwargs={"endpoint_url": proxy.url},
+        config_kwargs={"retries": {"total_max_attempts": 1}, "read_timeout": 3},
+    )
+
+
+STORES = {"ObjectStore": object_store, "FSStore": fs_store}
+
+
+def gets(proxy):
+    return [request for request in proxy.requests if request.startswith("GET") and "list-type" not in request]
+
+
+@pytest.mark.parametrize("kind", list(STORES))
+def test_chunks_come_many_at_a_time(proxy, kind):
+    store = STORES[kind](proxy, f"many-{kind}")
+    z = zarrc.create_array(store, shape=(256, 64), chunks=(1, 64), dtype="i4", compressors=None)
+    z[:] = np.arange(256 * 64).reshape(256, 64) + 1
+    z[:4]  # connections are there
+    proxy.clear()
+    proxy.tell(latency=0.05)
+    with zarrc.config.set({"async.concurrency": 64}):
+        began = time.perf_counter()
+        found = z[:]
+        took = time.perf_counter() - began
+    np.testing.assert_array_equal(found, np.arange(256 * 64).reshape(256, 64) + 1)
+    assert len(gets(proxy)) == 256
+    assert 4 <= proxy.tell()["most"] <= 64
+    assert took < 256 * 0.05 / 4  # one after the other: 12.8 s
+
+
+@pytest.mark.parametrize("kind", list(STORES))
+def test_of_a_shard_the_index_and_what_is_wanted(proxy, kind):
+    store = STORES[kind](proxy, f"shard-{kind}")
+    z = zarrc.create_array(
+        store, shape=(64, 64), chunks=(8, 8), shards=(64, 64), dtype="i4", compressors=None
+    )
+    z[:] = np.arange(64 * 64).reshape(64, 64)
+    proxy.clear()
+    assert z[20, 20] == 20 * 64 + 20
+    cold = len(gets(proxy))
+    proxy.clear()
+    assert z[40, 50] == 40 * 64 + 50
+    assert cold == 2
+    # FSStore has no names of versions, so that the index is read again
+    assert len(gets(proxy)) == (1 if kind == "ObjectStore" else 2)
+
+
+@pytest.mark.parametrize("kind", list(STORES))
+@pytest.mark.parametrize(
+    ("zarr_format", "n_requests"), [(2, 1), (3, 2)]
+)  # 3: is it there, and what does it say
+def test_a_consolidated_group_is_known_at_once(proxy, kind, zarr_format, n_requests):
+    store = STORES[kind](proxy, f"group-{kind}-{zarr_format}")
+    group = zarrc.open_group(store, mode="w", zarr_format=zarr_format)
+    for k in range(20):
+        group.create_dataset(f"a{k}", shape=(10,), chunks=(5,), dtype="i4")
+    zarrc.consolidate_metadata(store)
+    proxy.clear()
+    # of which format it is, if nobody says it, costs a question more
+    opened = zarrc.open_consolidated(store, mode="r", zarr_format=zarr_format)
+    assert [len(z) for _, z in opened.arrays()] == [10] * 20
+    assert len(proxy.requests) == n_requests, proxy.requests
+
+
+@pytest.mark.parametrize("kind", list(STORES))
+@pytest.mark.parametrize("fault", ["reset", "truncate", "status 503", "status 403"])
+def test_failure_is_not_fill(proxy, kind, fault):
+    store = STORES[kind](proxy, f"{kind}-{fault[-3:]}")
+    z = zarrc.create_array(store, shape=(8,), chunks=(4,), dtype="i4", compressors=None, fill_value=7)
+    z[:] = 1
+    word, _, status = fault.partition(" ")
+    order = {"fault": word, "match": "c/1", "times": 50} | ({"status": int(status)} if status else {})
+    proxy.tell(**order)
+    with pytest.raises(StoreError, match=r"c/1") as caught:
+        z[:]
+    assert "secret" not in str(caught.value)
+    proxy.clear()
+    assert (z[:] == 1).all()
