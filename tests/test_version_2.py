@@ -45,9 +45,13 @@ def test_any_object_with_the_methods_of_a_mapping_is_a_store():
     assert list(store) == [".zgroup"]
 
 
-def test_no_axes_have_no_usual_compressor_and_one_chunk():
-    z = zarrc.array(5)
+def test_no_axes_have_no_compressor_and_one_chunk():
+    z = zarrc.array(5, compressor=zarrc.Zlib())
     assert z.compressor is None
+    assert (
+        zarrc.create_array({}, shape=(), dtype="i4", zarr_format=2, compressors=zarrc.Zlib()).compressor
+        is not None
+    )
     assert z.cdata_shape == (1,)
     assert zarrc.create_array({}, shape=(), dtype="i4").cdata_shape == ()
 

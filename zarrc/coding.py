@@ -290,12 +290,14 @@ def _with_inner_ones(codecs: list[Any]) -> Iterator[dict[str, Any]]:
 
 def _compressors(coding: Coding, zarr_format: int, ndim: int | None) -> Specs:
     """Return the compressors that were given in either spelling, or the usual one."""
+    if zarr_format == 2 and ndim == 0 and is_unsaid(coding.compressors):
+        return ()  # one cell gains nothing: zarr-python 2 leaves out also what `compressor=` asks for
     given = coding.compressors if is_unsaid(coding.compressor) else coding.compressor
     if not is_unsaid(given):
         return () if isinstance(given, str) and given == "none" else _several(given)
     if zarr_format == 3:
         return (FORMAT_3_COMPRESSOR,)
-    return () if ndim == 0 else _default_compressor()  # one cell gains nothing
+    return _default_compressor()
 
 
 def _default_compressor() -> Specs:

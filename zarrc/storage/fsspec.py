@@ -106,7 +106,7 @@ class FSStore(RemoteStore):
         url = os.fspath(url)
         if fs is None:
             fs, path = _open_url(url, storage_options)
-        elif storage_options:
+        elif storage_options.keys() - {"auto_mkdir"}:  # folders are made in any case
             raise TypeError(
                 f"{', '.join(storage_options)}: options are for a URL, and a file system is given"
             )
