@@ -129,7 +129,7 @@ class TestArguments:
         store = FSStore("/there", fs=fs)
         store["a/b"] = b"1"
         assert fs.cat_file("/there/a/b") == b"1"
-        with pytest.raises(TypeError, match="token"):
+        with pytest.raises(ValueError, match="token"):
             FSStore("/there", fs=fs, token="t")
 
     def test_keys_in_lower_case(self):

@@ -106,8 +106,8 @@ class FSStore(RemoteStore):
         url = os.fspath(url)
         if fs is None:
             fs, path = _open_url(url, storage_options)
-        elif storage_options.keys() - {"auto_mkdir"}:  # folders are made in any case
-            raise TypeError(
+        elif storage_options:
+            raise ValueError(
                 f"{', '.join(storage_options)}: options are for a URL, and a file system is given"
             )
         else:
