@@ -55,10 +55,13 @@ def test_consolidating_format_3_is_warned_of_and_format_2_is_not():
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_one_cell_keeps_a_compressor_that_is_given(zarr_format):
+def test_one_cell_keeps_the_compressors_that_are_given(zarr_format):
     z = zarrc.create_array({}, shape=(), dtype="f4", compressors=numcodecs.Zstd(), zarr_format=zarr_format)
     assert len(z.compressors) == 1
-    assert zarrc.create(shape=(), dtype="f4", compressor=numcodecs.LZ4()).compressor == numcodecs.LZ4()
+
+
+def test_one_cell_of_format_2_takes_no_compressor():
+    assert zarrc.create(shape=(), dtype="f4", compressor=numcodecs.LZ4()).compressor is None
     assert zarrc.create(shape=(), dtype="f4").compressor is None
 
 
