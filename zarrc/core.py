@@ -126,7 +126,7 @@ class Array(Selecting):
         self._attrs: Any = None
         self._document: tuple[bytes, ArrayMetadata] | None = None
         self._use(metadata)
-        self._pipeline  # noqa: B018  codecs that cannot work are found now
+        transfer.check_codecs(metadata, allow_pickle)
 
     @classmethod
     def open(cls, store: Any) -> Array:

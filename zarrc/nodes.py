@@ -753,6 +753,8 @@ def _lock_of_node(store: Store, path: str) -> KeyLock:
 
 def refuse_node(store: Store, path: str) -> None:
     """Raise ContainsArrayError or ContainsGroupError where there is a node."""
+    if base.is_vacant(store, path):
+        return
     found = node_kind(store, path)
     if found is not None:
         raise (ContainsArrayError if found[0] == "array" else ContainsGroupError)(path)

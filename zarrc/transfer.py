@@ -83,8 +83,8 @@ def make_pipeline(
         options = {"write_empty": write_empty, "fill_missing": fill_missing, "allow_pickle": allow_pickle}
         return Converted(make_pipeline(stored, store, path, **options), meta.dtype)
     has_objects = meta.dtype.hasobject
-    fill = FILL_CELL if has_objects else fill_item(meta)
-    chain, layout = compile_codecs(meta, fill, allow_pickle or config.get("allow_pickle"))
+    fill = fill_item(meta)
+    chain, layout = compile_codecs(meta, fill, allow_pickle)
     if has_objects:
         chain = with_limit(chain)
     pipeline = Pipeline(
@@ -127,6 +127,12 @@ def make_pipeline(
     return pipeline
 
 
+def check_codecs(meta: ArrayMetadata, allow_pickle: bool) -> None:
+    """Raise MetadataError or ValueError where the codecs of an array cannot work on its chunks."""
+    stored = seen_through(meta) or meta
+    compile_codecs(stored, fill_item(stored), allow_pickle)
+
+
 def _reads_ranges(store: Any) -> bool:
     """Say whether a store reads a part of a value without the rest."""
     return any(base.has_bulk(store, name, "__getitem__") for name in ("get_partial", "get_partials"))
@@ -139,6 +145,7 @@ def compile_codecs(
 
     A shard that other codecs precede or follow is encoded as a whole.
     """
+    allow_pickle = allow_pickle or config.get("allow_pickle")
     if not meta.has_shards_alone:
         return build_chain(
             meta.codecs, meta.chunk_shape, meta.dtype, fill=fill, allow_pickle=allow_pickle
@@ -158,7 +165,9 @@ def decoded_form(meta: ArrayMetadata, *more: Any) -> bytes:
 
 
 def fill_item(meta: ArrayMetadata) -> bytes:
-    """Return the bytes of one element of an absent chunk."""
+    """Return the bytes of one element of an absent chunk, or of its cell where the elements are objects."""
+    if meta.dtype.hasobject:
+        return FILL_CELL
     item = np.zeros((), meta.dtype)
     if meta.fill_value is not None:
         item[()] = meta.fill_value

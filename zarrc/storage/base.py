@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -278,6 +279,11 @@ def normalize_storage_path(path: str | None) -> str:
         return ""
     if not isinstance(path, str):
         raise TypeError(f"a path is a str, not {type(path).__name__}: {path!r}")
+    return _normal(path)
+
+
+@lru_cache(4096)
+def _normal(path: str) -> str:
     segments = [segment for segment in path.replace("\\", "/").split("/") if segment]
     if any(segment in (".", "..") for segment in segments):
         raise ValueError(f"path containing '.' or '..' segment not allowed: {path!r}")
@@ -398,6 +404,12 @@ def access(store: Any, prefix: str = "", writing: bool = False) -> tuple[Any, ..
             return ("dict", data, prefix)
         return ("mapping", store.transfers(), prefix)
     return ("mapping", store, prefix)
+
+
+def is_vacant(store: Any, path: str) -> bool:
+    """Whether one look is enough to say that there are no keys under a normal path; False where it is not."""
+    kind, *where = access(store, f"{path}/" if path else "")
+    return kind == "files" and not os.path.lexists(where[0])
 
 
 def new_token() -> bytes:

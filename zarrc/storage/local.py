@@ -174,11 +174,9 @@ class DirectoryStore(Store):
             _sync_directory(os.path.dirname(path))
 
     def __contains__(self, key: object) -> bool:
-        if not is_key(key):
-            return False
         try:
             return stat.S_ISREG(os.stat(self._file_path(key)).st_mode)  # type: ignore[arg-type]
-        except ValueError:
+        except (TypeError, ValueError):
             return False
         except OSError as error:
             if error.errno in _MISSING:
@@ -438,13 +436,13 @@ def _read_in_parts(file: int, first: int, count: int) -> bytes:
 
 def _write(path: str, value: Any, fsync: bool) -> None:
     """Give ``path`` a new value, in one step."""
-    directory = os.path.dirname(path)
+    directory = path.rpartition("/")[0]
     temporary = f"{directory}/{TEMPORARY_PREFIX}{os.getpid():x}-{next(_counter):x}-{os.urandom(4).hex()}"
     try:
         file = os.open(temporary, _CREATE, 0o666)
         made = False
     except FileNotFoundError:
-        os.makedirs(directory, exist_ok=True)
+        _make_directory(directory)
         file = os.open(temporary, _CREATE, 0o666)
         made = True
     try:
@@ -462,9 +460,17 @@ def _write(path: str, value: Any, fsync: bool) -> None:
         _sync_up(directory, made)
 
 
+def _make_directory(path: str) -> None:
+    """Make a directory, and those above it that are missing; most often there is one to make."""
+    try:
+        os.mkdir(path)
+    except OSError:
+        os.makedirs(path, exist_ok=True)
+
+
 def _write_all(file: int, value: Any) -> None:
     view = memoryview(value)
-    done = 0
+    done = os.write(file, view[:_MAX_TRANSFER])
     while done < len(view):
         done += os.write(file, view[done : done + _MAX_TRANSFER])
 
