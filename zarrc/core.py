@@ -19,7 +19,7 @@ from .indexing import plan_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
 from .metadata.fill_values import EncodedFill, normalize_fill_value
-from .metadata.model import SHARDING, ArrayMetadata
+from .metadata.model import SHARDING, ArrayMetadata, alike, with_shape
 from .objects import as_array
 from .selecting import Selecting
 from .storage import base
@@ -179,7 +179,7 @@ class Array(Selecting):
         known = getattr(self, "_meta", None)
         self._meta = metadata
         vars(self).pop("_grid", None)
-        if known is None or replace(known, shape=metadata.shape, attributes=metadata.attributes) != metadata:
+        if known is None or not alike(known, metadata):
             vars(self).pop("_pipeline", None)
 
     @cached_property
@@ -539,7 +539,7 @@ class Array(Selecting):
 
         def changed(meta: ArrayMetadata) -> ArrayMetadata:
             before.append(meta.shape)
-            return replace(meta, shape=change(meta.shape))
+            return with_shape(meta, change(meta.shape))
 
         self._change(changed)
         return before[-1]
@@ -613,7 +613,7 @@ class Array(Selecting):
         # others may append under the last key meanwhile: only a complete one may be written as a whole
         per_key = self._meta.chunk_shape[axis]
         length = -(-end // per_key) * per_key
-        grid = transfer.make_grid(replace(self._meta, shape=(*added[:axis], length, *added[axis + 1 :])))
+        grid = transfer.make_grid(with_shape(self._meta, (*added[:axis], length, *added[axis + 1 :])))
         self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data)
         return longer(before)
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from zarrc.errors import MetadataError
-from zarrc.metadata.model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata
+from zarrc.metadata.model import (
+    ArrayMetadata,
+    ChunkKeyEncoding,
+    CodecSpec,
+    GroupMetadata,
+    alike,
+    with_shape,
+)
 
 META = ArrayMetadata(
     zarr_format=2,
@@ -51,6 +58,20 @@ def test_equality_is_that_of_bits():
     assert META != "META"
     with pytest.raises(TypeError, match="unhashable"):
         hash(META)
+
+
+def test_another_shape():
+    assert with_shape(META, (1, 2, 3)) == replace(META, shape=(1, 2, 3))
+    for wrong in ((1, 2), (1, 2, -1), [1, 2, 3], (1, 2, 2.0), (2**40, 2**20, 2**10)):
+        with pytest.raises(MetadataError, match="shape"):
+            with_shape(META, wrong)
+
+
+def test_alike_but_for_shape_and_attributes():
+    assert alike(META, replace(META, shape=(1, 2, 3), attributes={"a": 1}))
+    assert not alike(META, replace(META, shape=(1,), chunk_shape=(1,)))
+    assert not alike(META, replace(META, chunk_shape=(3, 2, 7)))
+    assert not alike(META, replace(META, fill_value=None))
 
 
 def test_frozen():

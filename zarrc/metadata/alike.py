@@ -84,30 +84,42 @@ class Contents:
 
 
 class Layouts:
-    """Contents of documents laid out as text, but for their attributes."""
+    """Contents of documents laid out as text, but for what differs between arrays that are alike."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bytes, bool], tuple[str, str]] = {}
+        self._known: dict[tuple[bytes, bool], tuple[str, str, str]] = {}
 
     def dump(self, content: dict[str, Any], indent: int) -> bytes:
-        """Return a content that has attributes as `documents.dump` does."""
+        """Return a content that has a shape and, later, attributes as `documents.dump` does."""
         strict = bool(config.get("json_strict", False))
-        rest = content_key({**content, "attributes": None})
+        rest = content_key({**content, "shape": None, "attributes": None})
         if rest is None:
             return dump(content, indent)
         texts = self._known.get((rest, strict))
         if texts is None:
-            before, _, after = dump({**content, "attributes": _MARK}, indent).decode().partition(_MARK_TEXT)
-            if _MARK_TEXT in after:
+            marked = {**content, "shape": _SHAPE, "attributes": _ATTRIBUTES}
+            texts = _around(dump(marked, indent).decode())
+            if texts is None:
                 return dump(content, indent)
             if len(self._known) >= _MOST_CONTENTS:
                 self._known.clear()
-            texts = self._known[rest, strict] = before, after
-        return "".join((texts[0], lay_out(content["attributes"], indent, strict), texts[1])).encode("ascii")
+            self._known[rest, strict] = texts
+        shape = lay_out(content["shape"], indent, strict)
+        attributes = lay_out(content["attributes"], indent, strict)
+        return "".join((texts[0], shape, texts[1], attributes, texts[2])).encode("ascii")
 
 
-_MARK = "\0attributes"
-_MARK_TEXT = json.dumps(_MARK)
+_SHAPE, _ATTRIBUTES = "\0shape", "\0attributes"
+
+
+def _around(text: str) -> tuple[str, str, str] | None:
+    """Return what is before, between and after the two marks; None unless each is there once, in order."""
+    before, _, rest = text.partition(json.dumps(_SHAPE))
+    between, mark, after = rest.partition(json.dumps(_ATTRIBUTES))
+    again = any(
+        json.dumps(name) in part for name in (_SHAPE, _ATTRIBUTES) for part in (before, between, after)
+    )
+    return None if again or not mark else (before, between, after)
 
 
 def content_key(content: Any) -> bytes | None:

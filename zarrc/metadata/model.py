@@ -268,6 +268,26 @@ def with_attributes(meta: ArrayMetadata, attributes: dict) -> ArrayMetadata:
     return other
 
 
+def with_shape(meta: ArrayMetadata, shape: tuple[int, ...]) -> ArrayMetadata:
+    """Return `meta` with another shape, which is checked; other fields are shared, and are not.
+
+    Raises
+    ------
+    MetadataError
+        It cannot be the shape of such an array.
+    """
+    other = object.__new__(ArrayMetadata)
+    vars(other).update(vars(meta))
+    vars(other)["shape"] = shape
+    _check_shape(other)
+    return other
+
+
+def alike(one: ArrayMetadata, other: ArrayMetadata) -> bool:
+    """Say whether two arrays differ in nothing but shape, of as many axes, and attributes."""
+    return one.ndim == other.ndim and with_shape(with_attributes(one, other.attributes), other.shape) == other
+
+
 def _with_usual_nans(value: np.inexact) -> np.inexact:
     if not np.isnan(value):
         return value
@@ -301,17 +321,21 @@ def validate(meta: ArrayMetadata) -> None:
     """Raise a MetadataError that names the field where `meta` is wrong."""
     _check_format(meta.zarr_format)
     _check_dtype(meta.dtype)
-    _check_sizes("shape", meta.shape, smallest=0)
     _check_sizes("chunk_shape", meta.chunk_shape, smallest=1)
-    if len(meta.shape) != len(meta.chunk_shape):
-        raise MetadataError(f"chunk_shape {meta.chunk_shape} and shape {meta.shape} differ in number of axes")
-    if meta.nbytes > MAX_SIZE:
-        raise MetadataError(f"shape {meta.shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
+    _check_shape(meta)
     if meta.chunk_nbytes > MAX_SIZE:
         raise MetadataError(f"chunk_shape {meta.chunk_shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
     _check_sharding(meta)
     if meta.dimension_names is not None and len(meta.dimension_names) != meta.ndim:
         raise MetadataError(f"dimension_names {meta.dimension_names} and shape {meta.shape} differ in number")
+
+
+def _check_shape(meta: ArrayMetadata) -> None:
+    _check_sizes("shape", meta.shape, smallest=0)
+    if len(meta.shape) != len(meta.chunk_shape):
+        raise MetadataError(f"chunk_shape {meta.chunk_shape} and shape {meta.shape} differ in number of axes")
+    if meta.nbytes > MAX_SIZE:
+        raise MetadataError(f"shape {meta.shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
 
 
 def _check_sharding(meta: ArrayMetadata) -> None:
