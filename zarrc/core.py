@@ -530,19 +530,19 @@ class Array(Selecting):
         """
         self._check_writeable()
         wanted = as_shape(shape, self.ndim)
-        before = self._change_shape(lambda _: wanted)
+        before, _ = self._change_shape(lambda _: wanted)
         self._delete_outside(before)
 
-    def _change_shape(self, change: Any) -> tuple[int, ...]:
-        """Write the shape that `change` makes of the one that is stored; return the latter."""
-        before: list[tuple[int, ...]] = []
+    def _change_shape(self, change: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Write the shape that `change` makes of the one that is stored; return the latter and the former."""
+        shapes: list[tuple[int, ...]] = []
 
         def changed(meta: ArrayMetadata) -> ArrayMetadata:
-            before.append(meta.shape)
-            return with_shape(meta, change(meta.shape))
+            shapes[:] = meta.shape, change(meta.shape)
+            return with_shape(meta, shapes[1])
 
         self._change(changed)
-        return before[-1]
+        return shapes[0], shapes[1]
 
     def _change(self, changed: Callable[[ArrayMetadata], ArrayMetadata]) -> None:
         """Write what `changed` makes of the metadata that are stored, and take it as the array's own."""
@@ -608,14 +608,14 @@ class Array(Selecting):
                 )
             return tuple(n + added[axis] * (i == axis) for i, n in enumerate(shape))
 
-        before = self._change_shape(longer)
-        start, end = before[axis], before[axis] + added[axis]
+        before, after = self._change_shape(longer)
+        start, end = before[axis], after[axis]
         # others may append under the last key meanwhile: only a complete one may be written as a whole
         per_key = self._meta.chunk_shape[axis]
         length = -(-end // per_key) * per_key
         grid = transfer.make_grid(with_shape(self._meta, (*added[:axis], length, *added[axis + 1 :])))
         self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data)
-        return longer(before)
+        return after
 
     # ------------------------------------------------------- seen otherwise
 

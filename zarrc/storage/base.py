@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -336,13 +337,15 @@ def own_mapping(store: Any) -> bool:
     is where the code stands, which also finds wrapped and replaced methods.
     """
     cls = type(store)
-    if cls is dict:
-        return True
-    for name in _MAPPING_METHODS:
-        method = getattr(cls, name, None)
-        if type(method) is not FunctionType or not method.__globals__["__name__"].startswith("zarrc.storage"):
-            return False
-    return True
+    return cls is dict or _are_own(tuple(getattr(cls, name, None) for name in _MAPPING_METHODS))
+
+
+@lru_cache(256)
+def _are_own(methods: tuple[Any, ...]) -> bool:
+    return all(
+        type(method) is FunctionType and method.__globals__["__name__"].startswith("zarrc.storage")
+        for method in methods
+    )
 
 
 def has_bulk(store: Any, bulk: str, single: str) -> bool:
@@ -437,9 +440,9 @@ def token_of(store: Any) -> Callable[[str], bytes | None] | None:
 
 def _tell_caches() -> None:
     """Have caches of decoded chunks forget those of stores that cannot tell by themselves that they were changed."""
-    from zarrc.kernels.cache import forget_unproved
-
-    forget_unproved()
+    caches = sys.modules.get("zarrc.kernels.cache")
+    if caches is not None:
+        caches.forget_unproved()
 
 
 def _without_bytes(key: str) -> bytes:

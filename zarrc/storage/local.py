@@ -41,6 +41,7 @@ _TICK_NS = 20_000_000  # file times are those of the system's clock tick, 10 ms 
 _SMALL = 1 << 14  # bytes of what is read without asking for its size
 _MAX_TRANSFER = 1 << 30  # most bytes for one call; the system's own limit is just under 2 GiB
 _counter = itertools.count()
+_randoms: dict[int, str] = {}  # by process
 
 
 class DirectoryStore(Store):
@@ -437,7 +438,7 @@ def _read_in_parts(file: int, first: int, count: int) -> bytes:
 def _write(path: str, value: Any, fsync: bool) -> None:
     """Give ``path`` a new value, in one step."""
     directory = path.rpartition("/")[0]
-    temporary = f"{directory}/{TEMPORARY_PREFIX}{os.getpid():x}-{next(_counter):x}-{os.urandom(4).hex()}"
+    temporary = f"{directory}/{_temporary_name()}"
     try:
         file = os.open(temporary, _CREATE, 0o666)
         made = False
@@ -458,6 +459,15 @@ def _write(path: str, value: Any, fsync: bool) -> None:
         raise
     if fsync:
         _sync_up(directory, made)
+
+
+def _temporary_name() -> str:
+    """Return a name that no other process or thread uses, on this machine or on another that has the folder too."""
+    process = os.getpid()
+    random = _randoms.get(process)
+    if random is None:
+        random = _randoms.setdefault(process, os.urandom(8).hex())
+    return f"{TEMPORARY_PREFIX}{process:x}-{next(_counter):x}-{random}"
 
 
 def _make_directory(path: str) -> None:
