@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from .hierarchy import Group, open_group
 from .info import TreeViewer
 from .metadata.model import ArrayMetadata
 from .placing import READ_MODES, Place, check_mode, place, with_consolidated
-from .storage import base
 from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
 
 if TYPE_CHECKING:
@@ -74,19 +74,21 @@ def open(
     if mode in ("r", "r+", "a"):
         where = with_consolidated(where, use_consolidated, zarr_format or zarr_version)
     kwargs |= {"zarr_format": zarr_format, "zarr_version": zarr_version}
-    if _wants_array(where, mode, "shape" in kwargs):
+    if mode not in ("w", "w-", "x"):
+        where = _with_node(where, mode, zarr_format or zarr_version)
+    if "shape" in kwargs or isinstance(where.node, ArrayMetadata):
         return open_array(where, mode, **kwargs)
     return open_group(where, mode, **kwargs)
 
 
-def _wants_array(where: Place, mode: str, has_shape: bool) -> bool:
-    """Say whether to open an array, or a group: what there is, else what can be made of the arguments."""
-    if mode in ("w", "w-", "x"):
-        return has_shape
-    found = nodes.node_kind(where.store, where.path)
-    if found is None and mode in READ_MODES:
-        raise PathNotFoundError(where.path, base.location(where.store))
-    return has_shape or (found is not None and found[0] == "array")
+def _with_node(where: Place, mode: str, zarr_format: int | None) -> Place:
+    """Return a place with what its documents say; without documents it can only be written."""
+    try:
+        return replace(where, node=nodes.read_node(where.store, where.path, zarr_format))
+    except PathNotFoundError:
+        if mode in READ_MODES:
+            raise
+        return where
 
 
 def consolidate_metadata(

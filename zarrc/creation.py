@@ -440,6 +440,8 @@ def open_array(
 
 
 def _open_existing(where: Place, options: dict[str, Any]) -> Array:
+    if isinstance(where.node, ArrayMetadata) and options["zarr_version"] in (None, where.node.zarr_format):
+        options = {**options, "metadata": where.node}
     try:
         return Array(where.store, path=where.path, chunk_store=where.chunk_store, **options)
     except ArrayNotFoundError:

@@ -22,7 +22,6 @@ from .info import Branch, InfoReporter, TreeViewer, group_items
 from .layout import plant
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place, with_consolidated
-from .storage import base
 from .storage.store_path import StorePath
 
 Metadata = ArrayMetadata | GroupMetadata
@@ -336,17 +335,9 @@ class Group(Changing, MutableMapping):
             "chunk_cache": self._chunk_cache,
         }
 
-    def _child_names(self) -> Iterator[str]:
-        for name in base.listdir(self._store, self._path):
-            if name not in nodes.DOCUMENT_NAMES:
-                yield name
-
     def _children(self) -> Iterator[tuple[str, str]]:
         """Yield name and kind of each direct member, sorted by name."""
-        for name in self._child_names():
-            kind = self._kind(self._path_of(name))
-            if kind is not None:
-                yield name, kind
+        return nodes.children(self._store, self._path, self.zarr_format, or_other=True)
 
     def _documents(self) -> Iterator[tuple[str, str, Metadata]]:
         """Yield name, path in the store and metadata of each direct member, sorted by name."""
@@ -707,6 +698,8 @@ def _open_or_create(
     attributes: Mapping[str, Any] | None,
 ) -> GroupMetadata:
     said = zarr_format or zarr_version
+    if isinstance(where.node, GroupMetadata) and said in (None, where.node.zarr_format):
+        return where.node
     if mode in READ_MODES:
         return _read_group(where.store, where.path, said)
     if mode == "a":

@@ -15,7 +15,7 @@ format 3 is read, with a warning. A store is any mapping of keys to bytes; only
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import nullcontext
 from dataclasses import replace
 from operator import itemgetter
@@ -42,7 +42,7 @@ V3_KEY = "zarr.json"
 V2_KEYS = (ARRAY_KEY, GROUP_KEY, ATTRS_KEY)
 DOCUMENT_NAMES = (V3_KEY, ARRAY_KEY, GROUP_KEY, ATTRS_KEY, ".zmetadata")
 
-BATCH = 256  # nodes whose documents are read at a time
+BATCH = 1024  # nodes whose documents are read at a time
 
 Store = MutableMapping[str, Any]
 Node = ArrayMetadata | GroupMetadata
@@ -90,12 +90,24 @@ def lock(store: Store, key: str) -> KeyLock:
     return KeyLock(0, base.lock_name(store, key))
 
 
-def _get(store: Store, key: str) -> Any:
+def _get(store: Mapping[str, Any], key: str) -> Any:
     """Return a value or None, through ``store[key]``: subclasses of dict have their own."""
     try:
         return store[key]
     except KeyError:
         return None
+
+
+def _names(zarr_format: int | None, *of_format_2: str) -> tuple[str, ...]:
+    """Return the names of documents that a node of a format, or of either, may have."""
+    if zarr_format == 3:
+        return (V3_KEY,)
+    return of_format_2 if zarr_format == 2 else (V3_KEY, *of_format_2)
+
+
+def _at_hand(store: Store, path: str, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return a mapping that has those documents of a node that are there."""
+    return base.at_hand(store, (document_key(path, name) for name in names))
 
 
 def ancestors(path: str) -> Iterator[str]:
@@ -119,14 +131,19 @@ def node_kind(store: Store, path: str, zarr_format: int | None = None) -> tuple[
     zarr_format : 2, 3 or None
         None looks for both, format 3 first.
     """
+    documents = _at_hand(store, path, _names(zarr_format, ARRAY_KEY, GROUP_KEY))
+    return _kind_in(documents, path, zarr_format)
+
+
+def _kind_in(documents: Mapping[str, Any], path: str, zarr_format: int | None) -> tuple[Kind, int] | None:
     if zarr_format != 2:
-        document = _get(store, document_key(path, V3_KEY))
+        document = _get(documents, document_key(path, V3_KEY))
         if document is not None:
             return _node_type(document, path), 3
     if zarr_format != 3:
-        if document_key(path, ARRAY_KEY) in store:
+        if document_key(path, ARRAY_KEY) in documents:
             return "array", 2
-        if document_key(path, GROUP_KEY) in store:
+        if document_key(path, GROUP_KEY) in documents:
             return "group", 2
     return None
 
@@ -166,7 +183,9 @@ def ancestor_format(store: Store, path: object) -> int | None:
     return None
 
 
-def children(store: Store, path: object = None, zarr_format: int | None = None) -> Iterator[tuple[str, Kind]]:
+def children(
+    store: Store, path: object = None, zarr_format: int | None = None, or_other: bool = False
+) -> Iterator[tuple[str, Kind]]:
     """Yield name and kind of each node directly below a path, sorted by name.
 
     Parameters
@@ -175,14 +194,19 @@ def children(store: Store, path: object = None, zarr_format: int | None = None) 
     path : str
     zarr_format : 2, 3 or None
         Of the group, where it is known: spares looking for the other.
+    or_other : bool
+        Look for the other where there is nothing of that format.
     """
     path = normalize_path(path)
-    for name in base.listdir(store, path):
-        if name in DOCUMENT_NAMES:
-            continue
-        found = node_kind(store, document_key(path, name), zarr_format)
-        if found is not None:
-            yield name, found[0]
+    names = _names(zarr_format, ARRAY_KEY, GROUP_KEY)
+    for paths in _batches(store, path):
+        documents = base.at_hand(store, (document_key(each, name) for each in paths for name in names))
+        for each in paths:
+            found = _kind_in(documents, each, zarr_format)
+            if found is None and or_other and zarr_format is not None:
+                found = node_kind(store, each, 5 - zarr_format)
+            if found is not None:
+                yield each.rpartition("/")[2], found[0]
 
 
 # Consolidating
@@ -374,11 +398,12 @@ def read_array(store: Store, path: object = None, zarr_format: int | None = None
         A document cannot be understood; the message begins with its key.
     """
     path = normalize_path(path)
-    node = _read_v3(store, path) if zarr_format != 2 else None
+    documents = _at_hand(store, path, _names(zarr_format, ARRAY_KEY, ATTRS_KEY))
+    node = _read_v3(documents, path) if zarr_format != 2 else None
     if node is None and zarr_format != 3:
-        node = _read_v2_array(store, path)
+        node = _read_v2_array(documents, path, base.dimension_separator(store))
     elif zarr_format is None:
-        _warn_of_both(store, path, ARRAY_KEY)
+        _warn_of_both(documents, path, ARRAY_KEY)
     if not isinstance(node, ArrayMetadata):
         raise ArrayNotFoundError(path, base.location(store))
     return node
@@ -395,11 +420,12 @@ def read_group(store: Store, path: object = None, zarr_format: int | None = None
         No group lives there.
     """
     path = normalize_path(path)
-    node = _read_v3(store, path) if zarr_format != 2 else None
+    documents = _at_hand(store, path, _names(zarr_format, GROUP_KEY, ATTRS_KEY))
+    node = _read_v3(documents, path) if zarr_format != 2 else None
     if node is None and zarr_format != 3:
-        node = _read_v2_group(store, path)
+        node = _read_v2_group(documents, path)
     elif zarr_format is None:
-        _warn_of_both(store, path, GROUP_KEY)
+        _warn_of_both(documents, path, GROUP_KEY)
     if not isinstance(node, GroupMetadata):
         raise GroupNotFoundError(path, base.location(store))
     return node
@@ -416,29 +442,31 @@ def read_node(store: Store, path: object = None, zarr_format: int | None = None)
         Neither lives there.
     """
     path = normalize_path(path)
-    node = _read_v3(store, path) if zarr_format != 2 else None
+    documents = _at_hand(store, path, _names(zarr_format, ARRAY_KEY, GROUP_KEY, ATTRS_KEY))
+    node = _read_v3(documents, path) if zarr_format != 2 else None
     if node is None and zarr_format != 3:
-        node = _read_v2_array(store, path) or _read_v2_group(store, path)
+        separator = base.dimension_separator(store)
+        node = _read_v2_array(documents, path, separator) or _read_v2_group(documents, path)
     elif zarr_format is None:
-        _warn_of_both(store, path, ARRAY_KEY, GROUP_KEY)
+        _warn_of_both(documents, path, ARRAY_KEY, GROUP_KEY)
     if node is None:
         raise PathNotFoundError(path, base.location(store))
     return node
 
 
-def _read_v3(store: Store, path: str) -> Node | None:
+def _read_v3(documents: Mapping[str, Any], path: str) -> Node | None:
     key = document_key(path, V3_KEY)
-    document = _get(store, key)
+    document = _get(documents, key)
     return None if document is None else _decode(key, v3.decode, document)
 
 
-def _read_v2_array(store: Store, path: str) -> ArrayMetadata | None:
+def _read_v2_array(documents: Mapping[str, Any], path: str, separator: str | None) -> ArrayMetadata | None:
     key = document_key(path, ARRAY_KEY)
-    document = _get(store, key)
+    document = _get(documents, key)
     if document is None:
         return None
-    meta = _decode(key, v2.decode_array, document, read_attributes(store, document_key(path, ATTRS_KEY)))
-    return _with_separator(meta, base.dimension_separator(store))
+    attributes = read_attributes(documents, document_key(path, ATTRS_KEY))
+    return _with_separator(_decode(key, v2.decode_array, document, attributes), separator)
 
 
 def _with_separator(meta: ArrayMetadata, separator: str | None) -> ArrayMetadata:
@@ -448,12 +476,12 @@ def _with_separator(meta: ArrayMetadata, separator: str | None) -> ArrayMetadata
     return replace(meta, chunk_key_encoding=ChunkKeyEncoding("v2", separator))
 
 
-def _read_v2_group(store: Store, path: str) -> GroupMetadata | None:
+def _read_v2_group(documents: Mapping[str, Any], path: str) -> GroupMetadata | None:
     key = document_key(path, GROUP_KEY)
-    document = _get(store, key)
+    document = _get(documents, key)
     if document is None:
         return None
-    return _decode(key, v2.decode_group, document, read_attributes(store, document_key(path, ATTRS_KEY)))
+    return _decode(key, v2.decode_group, document, read_attributes(documents, document_key(path, ATTRS_KEY)))
 
 
 def _decode(key: str, decode: Any, *arguments: Any) -> Any:
@@ -464,9 +492,9 @@ def _decode(key: str, decode: Any, *arguments: Any) -> Any:
         raise type(error)(f"{key}: {error}") from error
 
 
-def _warn_of_both(store: Store, path: str, *names: str) -> None:
+def _warn_of_both(documents: Mapping[str, Any], path: str, *names: str) -> None:
     for name in names:
-        if document_key(path, name) in store:
+        if document_key(path, name) in documents:
             message = f"path {path!r} holds {V3_KEY} and {name}: format 3 is read"
             warnings.warn(message, UserWarning, stacklevel=3)
 
@@ -563,12 +591,12 @@ def write_attributes(store: Store, path: object, meta: Node) -> None:
     replace_attributes(store, attributes_key(normalize_path(path), meta.zarr_format), meta.attributes)
 
 
-def read_attributes(store: Store, key: str) -> dict:
+def read_attributes(store: Mapping[str, Any], key: str) -> dict:
     """Return the attributes in the document `key`; none where it is absent.
 
     Parameters
     ----------
-    store : MutableMapping
+    store : mapping
     key : str
         Of a ``zarr.json``, or of a document that holds nothing but attributes.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import nodes
 from .config import config as settings
 from .errors import ConsolidatedMetadataNotFoundError, MetadataError
-from .storage.base import normalize_store, only_format
+from .storage.base import at_hand, normalize_store, only_format
 from .storage.store_path import StorePath
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Place:
         Path of a group in the store that the caller has open, and that the node is to be in.
     inherited : int or None
         Its format, which is that of the node.
+    node : ArrayMetadata, GroupMetadata or None
+        What the documents there say, if the caller has just read them to open what they describe.
     """
 
     store: MutableMapping
@@ -46,6 +48,7 @@ class Place:
     chunk_store: MutableMapping | None = None
     parent: str | None = None
     inherited: int | None = None
+    node: nodes.Node | None = None
 
 
 def place(
@@ -101,12 +104,15 @@ def _consolidated_documents(where: Place, key: str, zarr_format: int | None) -> 
     """Return the documents by key: of format 3 from the group itself, of format 2 from the root or the group."""
     from .storage.consolidated import CONSOLIDATED_KEY, read_v2, read_v3
 
+    documents: Mapping[str, Any] = where.store
     if zarr_format != 2 and key == CONSOLIDATED_KEY:
-        has_document = nodes.document_key(where.path, nodes.V3_KEY) in where.store
-        if zarr_format == 3 or has_document:
-            return read_v3(where.store, where.path)
+        at = nodes.document_key(where.path, nodes.V3_KEY)
+        if zarr_format is None:
+            documents = at_hand(where.store, (at, key))
+        if zarr_format == 3 or at in documents:
+            return read_v3(documents, where.path)
     try:
-        return read_v2(where.store, key)
+        return read_v2(documents, key)
     except ConsolidatedMetadataNotFoundError:
         if not where.path:
             raise

@@ -7,11 +7,10 @@ import time
 import numpy as np
 import pytest
 import servers
-import services
+from s3 import SECRET, STORES
 
 import zarrc
 from zarrc.errors import StoreError
-from zarrc.storage import FSStore, ObjectStore
 
 pytestmark = pytest.mark.service
 
@@ -21,36 +20,6 @@ def proxy(s3_bucket):
     with servers.proxy(s3_bucket.port) as running:
         running.bucket = s3_bucket.name
         yield running
-
-
-def object_store(proxy, prefix="", **options):
-    obstore_stores = services.module("obstore.store")
-    store = obstore_stores.S3Store(
-        proxy.bucket,
-        endpoint=proxy.url,
-        access_key_id="id",
-        secret_access_key="secret",
-        region="us-east-1",
-        virtual_hosted_style_request=False,
-        client_options={"allow_http": True, **options.pop("client_options", {})},
-        retry_config={"max_retries": 0},
-        **options,
-    )
-    return ObjectStore(store, prefix)
-
-
-def fs_store(proxy, prefix=""):
-    services.module("s3fs")
-    return FSStore(
-        f"s3://{proxy.bucket}/{prefix}",
-        key="id",
-        secret="secret",
-        client_kwargs={"endpoint_url": proxy.url},
-        config_kwargs={"retries": {"total_max_attempts": 1}, "read_timeout": 3},
-    )
-
-
-STORES = {"ObjectStore": object_store, "FSStore": fs_store}
 
 
 def gets(proxy):
@@ -93,23 +62,6 @@ def test_of_a_shard_the_index_and_what_is_wanted(proxy, kind):
 
 
 @pytest.mark.parametrize("kind", list(STORES))
-@pytest.mark.parametrize(
-    ("zarr_format", "n_requests"), [(2, 1), (3, 2)]
-)  # 3: is it there, and what does it say
-def test_a_consolidated_group_is_known_at_once(proxy, kind, zarr_format, n_requests):
-    store = STORES[kind](proxy, f"group-{kind}-{zarr_format}")
-    group = zarrc.open_group(store, mode="w", zarr_format=zarr_format)
-    for k in range(20):
-        group.create_dataset(f"a{k}", shape=(10,), chunks=(5,), dtype="i4")
-    zarrc.consolidate_metadata(store)
-    proxy.clear()
-    # of which format it is, if nobody says it, costs a question more
-    opened = zarrc.open_consolidated(store, mode="r", zarr_format=zarr_format)
-    assert [len(z) for _, z in opened.arrays()] == [10] * 20
-    assert len(proxy.requests) == n_requests, proxy.requests
-
-
-@pytest.mark.parametrize("kind", list(STORES))
 @pytest.mark.parametrize("fault", ["reset", "truncate", "status 503", "status 403"])
 def test_failure_is_not_fill(proxy, kind, fault):
     store = STORES[kind](proxy, f"{kind}-{fault[-3:]}")
@@ -120,6 +72,6 @@ def test_failure_is_not_fill(proxy, kind, fault):
     proxy.tell(**order)
     with pytest.raises(StoreError, match=r"c/1") as caught:
         z[:]
-    assert "secret" not in str(caught.value)
+    assert SECRET not in str(caught.value)
     proxy.clear()
     assert (z[:] == 1).all()

@@ -62,6 +62,9 @@ class Store(MutableMapping[str, Any]):
     _dimension_separator: str | None = None
     read_only = False
 
+    # answers take their time, so that several questions are better asked together than one after the other
+    is_distant = False
+
     # what it may be asked
 
     def is_readable(self) -> bool:
@@ -556,6 +559,18 @@ def getsize_prefix(store: Any, path: str | None = "") -> int:
     if isinstance(store, MutableMapping):
         return sum(len(store[key]) for key in _keys_under(store, path))
     return -1
+
+
+def at_hand(store: Any, keys: Iterable[str]) -> Mapping[str, Any]:
+    """A mapping that has of ``keys`` what the store has.
+
+    Of a distant store they are asked for together. Any other store is such a mapping itself, which is asked
+    only for those that turn out to be needed.
+    """
+    if not (isinstance(store, Store) and store.is_distant):
+        return store
+    wanted = list(keys)
+    return store.getitems(wanted) if len(wanted) > 1 else store
 
 
 def getitems(store: Any, keys: Iterable[str], contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:

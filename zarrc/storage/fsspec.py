@@ -138,6 +138,7 @@ class FSStore(RemoteStore):
             from zarrc.storage.local import DirectoryStore
 
             self._local = DirectoryStore(self.path, self.normalize_keys, read_only=self.read_only)
+        self.is_distant = self._local is None
 
     def _prepare(self, create: bool, check: bool) -> None:
         if create:

@@ -18,6 +18,7 @@ from zarrc.storage.remote import (
     SECONDS,
     RemoteStore,
     Window,
+    at_once,
     batched,
     concurrency,
     executor,
@@ -174,12 +175,15 @@ class MongoDBStore(RemoteStore):
         keys = list(keys)
         for key in keys:
             check_key(key)
-        values = (value for some in self.stream(keys, concurrency()) for value in some)
+        values = (value for some in self._streamed(keys, at_once(keys)) for value in some)
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
     def stream(self, keys: Sequence[str], ahead: int) -> Iterator[list[bytes | None]]:
         # half of them are decoded while the other half is on its way
-        batches = batched(keys, max(1, min(ahead, concurrency()) // 2))
+        return self._streamed(keys, max(1, min(ahead, concurrency()) // 2))
+
+    def _streamed(self, keys: Sequence[str], n: int) -> Iterator[list[bytes | None]]:
+        batches = batched(keys, n)
         for answers in Window(self._begin, batches, 2):
             for batch, future in answers:
                 yield self._ask(batch[0], future.result)

@@ -19,6 +19,7 @@ from zarrc.storage.remote import (
     SECONDS,
     RemoteStore,
     Window,
+    at_once,
     batched,
     concurrency,
     executor,
@@ -177,7 +178,8 @@ class RedisStore(RemoteStore):
             return super().get_partials(ranges)
         for key, _, _ in ranges:
             check_key(key)
-        return [part for batch in batched(ranges, concurrency()) for part in self._some_parts(batch)]
+        n = at_once([key for key, _, _ in ranges])
+        return [part for batch in batched(ranges, n) for part in self._some_parts(batch)]
 
     def _some_parts(self, ranges: Sequence[Range]) -> list[bytes | None]:
         return self._ask(ranges[0][0], self._parts, ranges)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from zarrc.config import config
 from zarrc.errors import PartialWriteError, StoreError, StorePermissionError, StoreTimeoutError
 from zarrc.storage.base import (
+    METADATA_KEYS,
     Range,
     Store,
     check_key,
@@ -39,6 +40,7 @@ _QUERY_IN_URL = re.compile(r"(://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 _REFUSED = re.compile(r"\b(?:401|403|forbidden|unauthori[sz]ed|access ?denied|permission ?denied)\b", re.I)
 _NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|(?:bucket|container) does ?n[o']t exist", re.I)
 _LONGEST = 400  # characters of a client's message that are passed on
+_DOCUMENTS_AT_ONCE = 4096
 _SHOWN = 5  # keys that a message about many of them names
 
 
@@ -56,6 +58,7 @@ class RemoteStore(Store):
     """
 
     url: str
+    is_distant = True
     _secrets: tuple[str, ...] = ()
 
     # what a subclass defines
@@ -390,6 +393,13 @@ def _wait(future: Future) -> None:
 def concurrency() -> int:
     """How many requests may be under way at a time."""
     return max(1, int(config.get("async.concurrency")))
+
+
+def at_once(keys: Sequence[str]) -> int:
+    """How many values one message may ask for: many where they are documents, which are short."""
+    if all(key.rpartition("/")[2] in METADATA_KEYS for key in keys):
+        return _DOCUMENTS_AT_ONCE
+    return concurrency()
 
 
 def batched(items: Sequence[T], n: int) -> Iterator[Sequence[T]]:
