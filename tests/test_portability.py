@@ -1,14 +1,16 @@
-"""Warnings of what other implementations may not read, and words of errors that programs match on."""
+"""Warnings of what other implementations may not read or what is slow, and words of errors that programs match on."""
 
 from __future__ import annotations
 
+import functools
+import pickle
 import warnings
 
 import numcodecs
 import pytest
 
 import zarrc
-from zarrc.errors import ContainsArrayError, ZarrUserWarning
+from zarrc.errors import ContainsArrayError, UnstableSpecificationWarning, ZarrUserWarning
 
 
 def caught(function, *args, **kwargs):
@@ -40,6 +42,59 @@ def test_codecs_of_numcodecs_inside_of_shards_are_warned_of():
 def test_codecs_that_are_specified_are_not_warned_of():
     assert caught(zarrc.create_array, {}, shape=4, dtype="i4", compressors=numcodecs.Zstd()) == []
     assert caught(zarrc.zeros, 4, compressor=numcodecs.LZ4(), filters=[numcodecs.Delta("f8")]) == []
+
+
+def test_codecs_of_numcodecs_are_warned_of_when_they_are_made_and_not_when_they_are_opened():
+    with pytest.warns(ZarrUserWarning, match="Numcodecs codecs are not in the Zarr version 3") as found:
+        codec = zarrc.codecs.numcodecs.Delta(dtype="i4")
+    assert found[0].filename == __file__
+    z = zarrc.create_array({}, shape=4, dtype="i4", filters=[codec])
+    assert caught(zarrc.open_array, z.store) == []
+    assert caught(pickle.loads, pickle.dumps(codec)) == []
+    assert zarrc.open_array(z.store).filters == (codec,)
+
+
+def test_each_array_is_warned_of_also_where_it_is_described_by_the_same_words():
+    compressors = {"name": "numcodecs.lz4", "configuration": {}}
+    for _ in range(2):
+        found = caught(zarrc.create_array, {}, shape=4, dtype="i4", compressors=compressors)
+        assert [type(warning) for warning in found] == [ZarrUserWarning]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        ("U4", "fixed_length_utf32"),
+        ("S4", "null_terminated_bytes"),
+        ("V4", "raw_bytes"),
+        ([("a", "i4")], "structured"),
+        (bytes, "variable_length_bytes"),
+    ],
+)
+def test_data_types_without_a_specification_are_warned_of(dtype, name):
+    with pytest.warns(UnstableSpecificationWarning, match="does not have a Zarr V3 specification") as found:
+        z = zarrc.create_array({}, shape=4, dtype=dtype)
+    assert name in str(found[0].message)
+    assert found[0].filename == __file__
+    assert name in str(z.metadata.to_dict()["data_type"])
+    assert caught(zarrc.open_array, z.store) == []
+    assert caught(zarrc.zeros, 4, dtype=dtype) == []
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f2", "c8", "bool", "M8[s]", "m8[s]", str])
+def test_data_types_with_a_specification_are_not_warned_of(dtype):
+    assert caught(zarrc.create_array, {}, shape=4, dtype=dtype) == []
+
+
+def test_shards_that_are_read_as_a_whole_are_warned_of():
+    make = functools.partial(
+        zarrc.create_array, {}, shape=4, chunks=4, dtype="i4", serializer=zarrc.codecs.ShardingCodec(2)
+    )
+    assert caught(make) == []
+    with pytest.warns(
+        ZarrUserWarning, match=r"with gzip in one chain: each such codec disables partial reads"
+    ):
+        make(compressors=zarrc.codecs.GzipCodec(), overwrite=True)
 
 
 def test_consolidating_format_3_is_warned_of_and_format_2_is_not():

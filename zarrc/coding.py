@@ -15,7 +15,7 @@ import numpy as np
 
 from .codecs import chain, registry
 from .codecs.base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES
-from .errors import BadCompressorError, ZarrUserWarning
+from .errors import BadCompressorError
 from .metadata import v2
 from .metadata.fill_values import EncodedFill
 from .metadata.model import SHARDING, ArrayMetadata, CodecSpec
@@ -70,21 +70,7 @@ def build_specs(
     object_codec = _object_codec(object_codec, coding, dtype)
     if zarr_format == 2:
         return _format_2(coding, object_codec, ndim, order)
-    specs = _format_3(coding, object_codec, dtype)
-    _warn_of_numcodecs(specs)
-    return specs
-
-
-def _warn_of_numcodecs(specs: Specs) -> None:
-    """Warn, once for all of them, of codecs that format 3 has no specification of."""
-    plain = [{"name": spec.name, "configuration": spec.configuration} for spec in specs]
-    names = [codec["name"] for codec in _with_inner_ones(plain) if codec["name"].startswith(registry.PREFIX)]
-    if names:
-        _warn(
-            "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
-            f"zarr implementations. Found here: {', '.join(names)}",
-            ZarrUserWarning,
-        )
+    return _format_3(coding, object_codec, dtype)
 
 
 def shard(codecs: Specs, chunk_shape: tuple[int, ...], index_location: Any = "end") -> Specs:

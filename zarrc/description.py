@@ -17,6 +17,7 @@ from .arguments import (
     normalize_shape,
     normalize_shards,
 )
+from .cautions import caution
 from .codecs.chain import MOST_REMEMBERED
 from .coding import Coding, Specs, build_specs, complete, encoded_fill, object_data_type, shard
 from .config import config as settings
@@ -85,6 +86,8 @@ def array_metadata(
         metadata = _array_metadata(*words, coding, chunk_key_encoding, dimension_separator, store)
         if described is not None:
             _remember(described, metadata)
+    if zarr_format == 3:
+        caution(metadata)
     return with_attributes(metadata, dict(attributes or {}))
 
 

@@ -249,8 +249,8 @@ class VindexInvalidSelectionError(ArrayIndexError):
     """A selection cannot be used with ``vindex``."""
 
 
-# Warnings of version 3. Of these zarrc gives `ZarrUserWarning`, of what other implementations may not read;
-# the others are for programs that name them in filters.
+# Warnings of version 3. Of these zarrc gives `ZarrUserWarning` and `UnstableSpecificationWarning`, of what other
+# implementations may not read; the others are for programs that name them in filters.
 
 
 class ZarrDeprecationWarning(DeprecationWarning):

@@ -1,18 +1,20 @@
 """numcodecs' codecs as codecs of format 3, named ``numcodecs.<id>``.
 
 Those with a kernel run compiled; every other is called through Python. numcodecs
-itself is imported when one of these is first needed.
+itself is imported when one of these is first needed. Who makes one is warned that format 3
+does not specify it; those of arrays that are opened are made without a word.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from zarrc.errors import MetadataError, UnknownCodecError
+from zarrc.errors import MetadataError, UnknownCodecError, ZarrUserWarning
 
 from .base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTE, BYTES_TO_BYTES, ChunkSpec, CodecDescriptor
 
@@ -36,6 +38,22 @@ class NumcodecsCodec(CodecDescriptor):
         cls.codec_name = getattr(cls, "name", "")
 
     def __init__(self, **configuration: Any) -> None:
+        warnings.warn(
+            "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
+            "zarr implementations.",
+            ZarrUserWarning,
+            stacklevel=2,
+        )
+        self._configure(configuration)
+
+    @classmethod
+    def of(cls, configuration: Mapping[str, Any]) -> Self:
+        """Return the codec with a configuration."""
+        codec = cls.__new__(cls)
+        codec._configure(configuration)
+        return codec
+
+    def _configure(self, configuration: Mapping[str, Any]) -> None:
         self.codec_config = {key: _plain(key, value) for key, value in configuration.items()}
 
     def __repr__(self) -> str:
@@ -58,7 +76,7 @@ class NumcodecsCodec(CodecDescriptor):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         try:
-            return cls(**(data.get("configuration") or {}))
+            return cls.of(data.get("configuration") or {})
         except (TypeError, ValueError) as error:
             raise MetadataError(f"codec {cls.name!r}: {error}") from error
 
@@ -150,7 +168,7 @@ class _Elements(NumcodecsCodec):
         field = self.dtype_field
         if field is None or self.codec_config.get(field) is not None:
             return self
-        return type(self)(**{**self.codec_config, field: spec.dtype.str})
+        return self.of({**self.codec_config, field: spec.dtype.str})
 
     def dtypes(self, spec: ChunkSpec) -> tuple[np.dtype, np.dtype]:
         """Return the dtypes of decoded and encoded elements."""
@@ -275,7 +293,7 @@ class Shuffle(NumcodecsCodec):
     def evolve(self, spec: ChunkSpec) -> Self:
         if "elementsize" in self.codec_config:
             return self
-        return type(self)(elementsize=max(1, spec.dtype.itemsize))
+        return self.of({"elementsize": max(1, spec.dtype.itemsize)})
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         return ChunkSpec.of_bytes(spec.nbytes)

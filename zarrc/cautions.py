@@ -1,0 +1,73 @@
+"""Warnings to those who make arrays of format 3: of what others may not read, and of what will be slow."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .errors import UnstableSpecificationWarning, ZarrUserWarning
+from .metadata.model import SHARDING
+
+if TYPE_CHECKING:
+    from .metadata.model import ArrayMetadata
+
+PREFIX = "numcodecs."
+
+# data types that zarr-python 3 and zarrc write and no specification has, by the kind of NumPy's
+_UNSPECIFIED = {"U": "fixed_length_utf32", "S": "null_terminated_bytes", "V": "raw_bytes"}
+
+
+def caution(metadata: ArrayMetadata) -> None:
+    """Warn of what a new array of format 3 has that is not specified, and of shards that are read as a whole."""
+    names = [name for name in _codec_names(metadata.codecs) if name.startswith(PREFIX)]
+    if names:
+        _warn(
+            "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
+            f"zarr implementations. Found here: {', '.join(names)}",
+            ZarrUserWarning,
+        )
+    data_type = _unspecified_data_type(metadata)
+    if data_type is not None:
+        _warn(
+            f"The data type ({data_type}) does not have a Zarr V3 specification. Other implementations may "
+            "not read arrays of it, and how they are stored may change",
+            UnstableSpecificationWarning,
+        )
+    others = [codec.name for codec in metadata.codecs if codec.name != SHARDING]
+    if others and len(others) < len(metadata.codecs):
+        _warn(
+            f"Combining a `{SHARDING}` codec with {', '.join(others)} in one chain: each such codec disables "
+            "partial reads and writes, which may lead to inefficient performance",
+            ZarrUserWarning,
+        )
+
+
+def _unspecified_data_type(metadata: ArrayMetadata) -> str | None:
+    """Return the name of a data type without a specification, None of all others."""
+    if metadata.dtype.names is not None:
+        return "structured"
+    if metadata.data_type == "variable_length_bytes":
+        return "variable_length_bytes"
+    return _UNSPECIFIED.get(metadata.dtype.kind)
+
+
+def _codec_names(codecs: Iterable[Any]) -> Iterator[str]:
+    """Yield the names of codecs, as models or as documents have them, and of those inside of shards."""
+    for codec in codecs:
+        if isinstance(codec, str):
+            yield codec
+            continue
+        plain = isinstance(codec, dict)
+        yield codec["name"] if plain else codec.name
+        configuration = codec.get("configuration") if plain else codec.configuration
+        yield from _codec_names((configuration or {}).get("codecs", ()))
+
+
+def _warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the user's that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("zarrc."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
