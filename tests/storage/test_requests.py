@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import servers
@@ -35,13 +33,10 @@ def test_chunks_come_many_at_a_time(proxy, kind):
     proxy.clear()
     proxy.tell(latency=0.05)
     with zarrc.config.set({"async.concurrency": 64}):
-        began = time.perf_counter()
         found = z[:]
-        took = time.perf_counter() - began
     np.testing.assert_array_equal(found, np.arange(256 * 64).reshape(256, 64) + 1)
     assert len(gets(proxy)) == 256
     assert 4 <= proxy.tell()["most"] <= 64
-    assert took < 256 * 0.05 / 4  # one after the other: 12.8 s
 
 
 @pytest.mark.parametrize("kind", list(STORES))
