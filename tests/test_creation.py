@@ -167,6 +167,12 @@ def test_dimension_separator():
     assert kept(chunk_key_encoding={"name": "v2", "separator": "/"})[0] == "/"
 
 
+def test_document_says_the_separator_that_the_store_names():
+    store = zarrc.MemoryStore(dimension_separator=".")
+    zarrc.zeros(4, store=store)
+    assert document(store)["dimension_separator"] == "."
+
+
 def test_nested_directory_store_asks_for_slashes(tmp_path):
     store = zarrc.NestedDirectoryStore(tmp_path / "nested")
     assert zarrc.zeros((4, 4), chunks=2, store=store).metadata.chunk_key_encoding.separator == "/"

@@ -179,6 +179,12 @@ def test_completion(full):
     assert {"a", "b", "c", "create_group"} <= set(dir(full))
 
 
+def test_a_notebook_shows_the_repr(full):
+    for form in "html json javascript markdown svg png jpeg latex pdf mimebundle".split():
+        assert getattr(full, f"_repr_{form}_")() is None
+    assert not hasattr(full, "_ipython_display_")
+
+
 def test_tree(full):
     assert repr(full.tree()) == (
         "/\n"

@@ -411,6 +411,13 @@ def test_read_only(tmp_path):
         assert np.array_equal(zarrc.open_group(store, mode="r")["foo/bar"][...], DATA)
 
 
+def test_separator_is_ignored_with_a_warning(tmp_path):
+    with pytest.warns(UserWarning, match="dimension_separator is ignored"):
+        store = N5FSStore(tmp_path / "x.n5", dimension_separator=".")
+    fill(store)
+    assert np.array_equal(zarrc.open(tmp_path / "x.n5", mode="r")["foo/bar"][...], DATA)
+
+
 def test_open_by_suffix(tmp_path):
     root = zarrc.open(str(tmp_path / "x.n5"), mode="w")
     assert type(root.store) is N5Store

@@ -56,6 +56,12 @@ def test_documents_under_the_module_name_of_version_2():
     assert (found["shape"], found["dtype"], found["fill_value"]) == ((4, 5), np.dtype("i4"), 3)
     assert found["filters"] == [{"id": "delta", "dtype": "<i4", "astype": "<i4"}]
     assert meta.encode_array_metadata(found) == document
+    assert meta.json_loads(meta.encode_array_metadata(found | {"filters": []}))["filters"] == []
+    dtype, chunks = np.dtype(("f8", (2, 3))), (4, 2, 3)
+    unpacked = meta.decode_array_metadata(
+        meta.encode_array_metadata(found | {"dtype": dtype, "shape": (9,), "chunks": chunks, "filters": None})
+    )
+    assert (unpacked["shape"], unpacked["dtype"]) == ((9, 2, 3), np.dtype("f8"))
     assert meta.decode_group_metadata(meta.encode_group_metadata()) == {"zarr_format": 2}
     assert meta.parse_metadata(document) == meta.json_loads(document)
     dtype = np.dtype([("a", "i4"), ("b", "S3", (2,))])

@@ -148,7 +148,7 @@ def _array_metadata(
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
         attributes={},
         dimension_names=_dimension_names(dimension_names, zarr_format),
-        extra={} if dimension_separator is None else {"dimension_separator": dimension_separator},
+        extra=_said_separator(dimension_separator, zarr_format, store),
         data_type=object_type if zarr_format == 3 else None,
     )
     return complete(metadata)
@@ -234,6 +234,13 @@ def _separator(encoding: Any, separator: str | None, store: MutableMapping | Non
             f"dimension_separator={separator!r} conflicts with the store's own, {of_store!r}: leave it out"
         )
     return separator
+
+
+def _said_separator(separator: str | None, zarr_format: int, store: MutableMapping | None) -> dict[str, Any]:
+    """Return what a document says beyond the usual: the separator that the caller or the store names."""
+    if separator is None and zarr_format == 2 and store is not None:
+        separator = separator_of(store)
+    return {} if separator is None else {"dimension_separator": separator}
 
 
 def _name_and_separator(encoding: Any) -> tuple[str | None, str | None]:

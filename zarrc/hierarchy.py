@@ -391,6 +391,12 @@ class Group(Changing, MutableMapping):
     def _ipython_key_completions_(self) -> list[str]:
         return sorted(self)
 
+    def _no_rich_form(self, *args: Any, **kwargs: Any) -> None:
+        """Say to a notebook that a group has no other form than its `repr`."""
+
+    _repr_html_ = _repr_json_ = _repr_javascript_ = _repr_markdown_ = _repr_svg_ = _no_rich_form
+    _repr_png_ = _repr_jpeg_ = _repr_latex_ = _repr_pdf_ = _repr_mimebundle_ = _no_rich_form
+
     def _names_of(self, kind: str) -> Iterator[str]:
         return (name for name, found in self._children() if found == kind)
 

@@ -78,21 +78,25 @@ def decode_array_metadata(s: Mapping | bytes | str) -> dict[str, Any]:
 def encode_array_metadata(meta: Mapping[str, Any]) -> bytes:
     """Return a ``.zarray`` document; the inverse of `decode_array_metadata`.
 
+    The axes of a sub-array data type are put at the end of the shape; `chunks` has them already.
+
     Raises
     ------
     MetadataError
         Something is missing or wrong.
     """
-    dtype = np.dtype(meta["dtype"])
+    whole = np.dtype(meta["dtype"])
+    dtype = whole.base
     document = {
         **meta,
         "zarr_format": ZARR_FORMAT,
-        "shape": list(meta["shape"]),
+        "shape": [*meta["shape"], *whole.shape],
         "chunks": list(meta["chunks"]),
         "dtype": encode_dtype(dtype),
         "fill_value": encode_fill_value(meta["fill_value"], dtype),
     }
-    return v2.encode_array(v2.decode_array(document))
+    v2.decode_array(document)
+    return json_dumps(document)
 
 
 def decode_group_metadata(s: Mapping | bytes | str) -> dict[str, Any]:

@@ -470,13 +470,23 @@ class N5FSStore(N5Store):
         Such as ``"s3://bucket/data.n5"``.
     mode : str
         "r" refuses writes.
+    dimension_separator : str, optional
+        Ignored with a warning: the layout of N5 is what it is.
     **storage_options
         For the file system.
     """
 
     __module__ = "zarrc.n5"
 
-    def __init__(self, url: Any, mode: str = "w", **storage_options: Any) -> None:
+    def __init__(
+        self, url: Any, mode: str = "w", dimension_separator: str | None = None, **storage_options: Any
+    ) -> None:
+        if dimension_separator is not None:
+            import warnings
+
+            warnings.warn(
+                "dimension_separator is ignored: N5 says how its blocks are named", UserWarning, stacklevel=2
+            )
         if isinstance(url, (str, os.PathLike)):
             from .storage.fsspec import FSStore
 

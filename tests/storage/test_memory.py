@@ -58,6 +58,8 @@ def test_old_name():
     assert isinstance(store, MemoryStore)
     store["a"] = b"1"
     assert store.listdir() == ["a"]
+    with pytest.warns(DeprecationWarning, match="MemoryStore"):
+        assert pickle.loads(pickle.dumps(store)) == store
 
 
 def test_kvstore_passes_values_on():

@@ -313,7 +313,7 @@ class TestFailures:
                 act()
 
     def test_memory_cannot_be_pickled(self):
-        with SQLiteStore(":memory:") as store, pytest.raises(TypeError):
+        with SQLiteStore(":memory:") as store, pytest.raises(pickle.PicklingError):
             pickle.dumps(store)
 
 

@@ -285,7 +285,15 @@ class DictStore(MemoryStore):
     __module__ = "zarrc.storage"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        import warnings
-
-        warnings.warn("DictStore is the old name of MemoryStore", DeprecationWarning, stacklevel=2)
+        _warn_of_name()
         super().__init__(*args, **kwargs)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _warn_of_name()
+        self.__dict__.update(state)
+
+
+def _warn_of_name() -> None:
+    import warnings
+
+    warnings.warn("DictStore is the old name of MemoryStore", DeprecationWarning, stacklevel=3)

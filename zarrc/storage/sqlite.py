@@ -136,7 +136,9 @@ class SQLiteStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         if self.path == _MEMORY:
-            raise TypeError("a database in memory cannot be pickled")
+            from pickle import PicklingError
+
+            raise PicklingError("a database in memory cannot be pickled")
         names = ("path", "read_only", "durability", "_dimension_separator", "kwargs")
         return {name: getattr(self, name) for name in names}
 
