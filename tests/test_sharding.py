@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import zarrc
@@ -115,3 +116,62 @@ def test_documents_that_cannot_be(chunk_shape):
     store["zarr.json"] = json.dumps(document).encode()
     with pytest.raises((MetadataError, ValueError), match=r"chunk_shape|divide"):
         zarrc.open_array(store, mode="r")
+
+
+SHARDED = {
+    "plain": {"chunks": (5, 5), "shards": (10, 10)},
+    "index at the start": {"chunks": (5, 5), "shards": {"shape": (10, 10), "index_location": "start"}},
+    "index of another kind": {
+        "chunks": (10, 10),
+        "serializer": ShardingCodec((5, 5), index_codecs=[BytesCodec("big")]),
+    },
+    "filters inside": {"chunks": (5, 2), "shards": (10, 10), "filters": TransposeCodec((1, 0))},
+    "filters outside": {
+        "chunks": (5, 10),
+        "filters": TransposeCodec((1, 0)),
+        "serializer": ShardingCodec((5, 1)),
+    },
+    "compressed as a whole": {
+        "chunks": (10, 10),
+        "serializer": ShardingCodec((5, 5)),
+        "compressors": Crc32cCodec(),
+    },
+    "shards in shards": {"chunks": (10, 10), "serializer": ShardingCodec((5, 10), [ShardingCodec((5, 5))])},
+    "strings": {"chunks": (5, 5), "shards": (10, 10), "dtype": str},
+    "bytes": {"chunks": (5, 5), "shards": (10, 10), "dtype": bytes},
+}
+
+
+@pytest.fixture(params=SHARDED)
+def sharded(request):
+    z = make(**SHARDED[request.param])
+    values = np.arange(20 * 23).reshape(20, 23)
+    if z.dtype == object:
+        values = values.astype("U" if request.param == "strings" else "S").astype(object)
+    z[:] = values
+    return z
+
+
+def test_copies_have_the_shards_of_their_source(sharded):
+    source = zarrc.create_group({})
+    zarrc.copy(sharded, source, name="a")
+    target = zarrc.create_group({})
+    zarrc.copy_all(source, target)
+    for copy in (source["a"], target["a"], zarrc.from_array({}, data=sharded)):
+        assert copy.metadata == sharded.metadata
+        assert (copy.chunks, copy.shards) == (sharded.chunks, sharded.shards)
+        assert (copy[:] == sharded[:]).all()
+    assert zarrc.empty_like(sharded).metadata.codecs == sharded.metadata.codecs
+
+
+def test_views_convert_the_chunks_of_shards(sharded):
+    dtype = "f8" if sharded.dtype != object else "U4" if isinstance(sharded[0, 0], str) else "S4"
+    view = sharded.astype(dtype)
+    assert (view.chunks, view.shards, view.dtype) == (sharded.chunks, sharded.shards, dtype)
+    assert (view[:] == sharded[:].astype(dtype)).all()
+    assert view[3, 7] == sharded[3, 7]
+
+
+def test_shards_as_a_mapping_have_known_names():
+    with pytest.raises(ValueError, match="'index_location' and 'index_codecs'; found"):
+        make(chunks=(5, 5), shards={"shape": (10, 10), "location": "start"})

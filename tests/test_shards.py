@@ -172,6 +172,10 @@ def test_append():
         ([ShardingCodec((2, 3), [BytesCodec("big"), ZstdCodec()]), Crc32cCodec()], (2, 3)),
         ([TransposeCodec((1, 0)), ShardingCodec((3, 2), [TransposeCodec((1, 0)), BytesCodec()])], (2, 3)),
         ([ShardingCodec((2, 3), index_codecs=[BytesCodec("big")])], (2, 3)),
+        (
+            [ShardingCodec((2, 3), index_codecs=[TransposeCodec((2, 0, 1)), BytesCodec(), Crc32cCodec()])],
+            (2, 3),
+        ),
     ],
 )
 def test_shards_in_shards_and_other_codecs_around_them(tmp_path, codecs, chunks):

@@ -73,11 +73,11 @@ def build_specs(
     return _format_3(coding, object_codec, dtype)
 
 
-def shard(codecs: Specs, chunk_shape: tuple[int, ...], index_location: Any = "end") -> Specs:
-    """Return the chain that keeps chunks, each encoded by `codecs`, in shards."""
+def shard(codecs: Specs, chunk_shape: tuple[int, ...], **index: Any) -> Specs:
+    """Return the chain that keeps chunks, each encoded by `codecs`, in shards; `index` is what is said about theirs."""
     from .codecs.sharding import ShardingCodec
 
-    sharding = ShardingCodec(chunk_shape, codecs, index_location=index_location)
+    sharding = ShardingCodec(chunk_shape, codecs, **index)
     return (CodecSpec(sharding.name, sharding.configuration()),)
 
 

@@ -536,7 +536,8 @@ def create_array(
         Chunk shape, as for `create`.
     shards : int, tuple of int, "auto", mapping or None
         Shape of what one key holds, where that is more than a chunk; format 3. "auto" makes shards
-        of tens of megabytes. ``{"shape": …, "index_location": "start"}`` says where the index is.
+        of tens of megabytes. ``{"shape": …, "index_location": "start", "index_codecs": […]}`` says where
+        the index is and how it is encoded.
     filters : codec or sequence of codecs
         From arrays to arrays, before bytes are made.
     compressors : codec, sequence of codecs, or None

@@ -166,12 +166,21 @@ def _under_one_key(
         return guess_shards(shape, tuple(inner), itemsize, usual_nbytes), codecs
     if zarr_format == 2:
         raise ValueError("shards= is for format 3: format 2 keeps each chunk under a key of its own")
-    index_location = "end"
-    if isinstance(shards, Mapping):
-        index_location = shards.get("index_location", index_location)
-        shards = shards["shape"]
+    shards, index = _shards_and_index(shards)
     inner, outer = normalize_shards(shards, chunks, shape, itemsize, usual_nbytes)
-    return outer, shard(codecs, inner, index_location)
+    return outer, shard(codecs, inner, **index)
+
+
+def _shards_and_index(shards: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the shape of shards, and what a mapping says about their index."""
+    if not isinstance(shards, Mapping):
+        return shards, {}
+    index = {name: value for name, value in shards.items() if name != "shape"}
+    if "shape" not in shards or index.keys() - {"index_location", "index_codecs"}:
+        raise ValueError(
+            f"shards= as a mapping has 'shape' and may have 'index_location' and 'index_codecs'; found {sorted(shards)}"
+        )
+    return shards["shape"], index
 
 
 def _without_subarray(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[np.dtype, tuple[int, ...]]:

@@ -18,7 +18,7 @@ from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.projection import Plan
 from .metadata.fill_values import EncodedFill, normalize_fill_value
-from .metadata.model import ArrayMetadata, CodecSpec
+from .metadata.model import ArrayMetadata, CodecSpec, inner_codecs, with_inner_codecs
 
 CELL = np.dtype(np.intp)
 FILL_CELL = bytes(CELL.itemsize)
@@ -143,19 +143,21 @@ def seen_through(meta: ArrayMetadata) -> ArrayMetadata | None:
 
     Such a codec is in the metadata of views, which show an array with another data type.
     """
-    n = next((n for n, spec in enumerate(meta.codecs) if spec.name != "transpose"), 0)
-    first = meta.codecs[n]
-    stored = first.configuration.get("encode_dtype")
-    if first.name != "numcodecs.astype" or "O" not in (np.dtype(stored).kind, meta.dtype.kind):
+    inner = inner_codecs(meta.codecs[0]) if meta.has_shards_alone else None
+    codecs = meta.codecs if inner is None else inner
+    n = next((n for n, spec in enumerate(codecs) if spec.name != "transpose"), 0)
+    stored = codecs[n].configuration.get("encode_dtype")
+    if codecs[n].name != "numcodecs.astype" or "O" not in (np.dtype(stored).kind, meta.dtype.kind):
         return None
-    dtype = np.dtype(stored)
-    fill_value = meta.fill_value.item() if isinstance(meta.fill_value, np.generic) else meta.fill_value
     # something is to precede a shard still: such shards are chunks
     nothing = CodecSpec("transpose", {"order": list(range(meta.ndim))})
+    codecs = (*codecs[:n], nothing, *codecs[n + 1 :])
+    dtype = np.dtype(stored)
+    fill_value = meta.fill_value.item() if isinstance(meta.fill_value, np.generic) else meta.fill_value
     return replace(
         meta,
         dtype=dtype,
-        codecs=(*meta.codecs[:n], nothing, *meta.codecs[n + 1 :]),
+        codecs=codecs if inner is None else (with_inner_codecs(meta.codecs[0], codecs),),
         fill_value=normalize_fill_value(fill_value, dtype),
     )
 

@@ -109,6 +109,9 @@ def layout_of(source: Array, zarr_format: int) -> dict[str, Any]:
     """
     if zarr_format == 2:
         return {"chunks": source.chunks}
-    if len(source.metadata.codecs) > 1:
-        return {"chunks": source.metadata.chunk_shape, "shards": None}
-    return {"chunks": source.chunks, "shards": source.shards}
+    metadata = source.metadata
+    if not metadata.has_shards_alone:
+        return {"chunks": metadata.chunk_shape, "shards": None}
+    said = metadata.codecs[0].configuration
+    index = {name: said[name] for name in ("index_location", "index_codecs") if name in said}
+    return {"chunks": source.chunks, "shards": {"shape": source.shards, **index}}

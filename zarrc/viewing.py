@@ -14,7 +14,7 @@ from .codecs import registry
 from .codecs.base import ARRAY_TO_ARRAY
 from .metadata.chunk_keys import chunk_key
 from .metadata.fill_values import normalize_fill_value
-from .metadata.model import ArrayMetadata, CodecSpec, is_reversal
+from .metadata.model import ArrayMetadata, CodecSpec, inner_codecs, is_reversal, with_inner_codecs
 
 See = Callable[[ArrayMetadata], ArrayMetadata]
 
@@ -55,15 +55,24 @@ def seen_as(
 
 
 def _with_filters(meta: ArrayMetadata, filters: Iterable[Any]) -> tuple[CodecSpec, ...]:
-    """Return the codecs of an array with other filters: all before the bytes are made but format 2's order."""
-    order = meta.codecs[:1] if meta.zarr_format == 2 and is_reversal(meta.codecs[0], meta.ndim) else ()
+    """Return the codecs of an array with other filters: all before the bytes are made but format 2's order.
+
+    Of a sharded array these are the filters of the inner chunks, as `Array.filters` gives them.
+    """
     specs = tuple(CodecSpec(*registry.normalize(codec)) for codec in filters)
-    if meta.zarr_format == 2:  # whose filters may be of any kind
-        n = next(i for i, spec in enumerate(meta.codecs) if spec.name == "bytes")
-    else:
-        kinds = [registry.kind(spec) for spec in meta.codecs]
-        n = next((i for i, kind in enumerate(kinds) if kind != ARRAY_TO_ARRAY), len(kinds))
+    if meta.has_shards_alone:
+        return (with_inner_codecs(meta.codecs[0], (*specs, *_without_filters(inner_codecs(meta.codecs[0])))),)
+    if meta.zarr_format == 3:
+        return (*specs, *_without_filters(meta.codecs))
+    order = meta.codecs[:1] if is_reversal(meta.codecs[0], meta.ndim) else ()
+    n = next(i for i, spec in enumerate(meta.codecs) if spec.name == "bytes")  # filters may be of any kind
     return (*order, *specs, *meta.codecs[n:])
+
+
+def _without_filters(codecs: tuple[CodecSpec, ...]) -> tuple[CodecSpec, ...]:
+    """Return a chain of format 3 from the codec on that makes bytes."""
+    kinds = [registry.kind(spec) for spec in codecs]
+    return codecs[next((i for i, kind in enumerate(kinds) if kind != ARRAY_TO_ARRAY), len(kinds)) :]
 
 
 def as_type(meta: ArrayMetadata, filters: Iterable[Any], dtype: Any) -> list[Any]:

@@ -63,6 +63,7 @@ def build_chain(
     *,
     fill: bytes | None = None,
     allow_pickle: bool = False,
+    in_c_order: bool = False,
 ) -> ChunkChain:
     """Compile the codecs of an array for its chunks.
 
@@ -78,6 +79,8 @@ def build_chain(
         One element of the fill value, in the dtype's byte order.
     allow_pickle : bool
         Whether the pickle codec, which runs code that the data name, may be used.
+    in_c_order : bool
+        Decode to C order whatever transposes the chain begins with: they are stages then.
 
     Raises
     ------
@@ -86,11 +89,11 @@ def build_chain(
     MetadataError
         A configuration or the order of the codecs is wrong, or a codec cannot be used for such chunks.
     """
-    key = (cache_key(codecs), tuple(shape), np.dtype(dtype), fill, allow_pickle)
+    key = (cache_key(codecs), tuple(shape), np.dtype(dtype), fill, allow_pickle, in_c_order)
     chain = _chains.get(key)
     if chain is None:
         try:
-            chain = _build_chain(codecs, shape, dtype, fill, allow_pickle)
+            chain = _build_chain(codecs, shape, dtype, fill, allow_pickle, in_c_order)
         except ValueError as error:
             if isinstance(error, ZarrcError):
                 raise
@@ -122,7 +125,12 @@ def remember(cache: dict[tuple[Any, ...], Any], key: tuple[Any, ...], value: Any
 
 
 def _build_chain(
-    codecs: Sequence[Spec], shape: Sequence[int], dtype: np.dtype, fill: bytes | None, allow_pickle: bool
+    codecs: Sequence[Spec],
+    shape: Sequence[int],
+    dtype: np.dtype,
+    fill: bytes | None,
+    allow_pickle: bool,
+    in_c_order: bool,
 ) -> ChunkChain:
     descriptors = resolve_codecs(codecs)
     check_order(descriptors)
@@ -130,7 +138,9 @@ def _build_chain(
         _refuse_pickle(descriptors)
     spec = ChunkSpec.of_array(tuple(shape), np.dtype(dtype), fill)
     nbytes = _checked_nbytes(spec)
-    order, rest, spec = _absorb_transposes(descriptors, spec)
+    order, rest = tuple(range(len(shape))), descriptors
+    if not in_c_order:
+        order, rest, spec = _absorb_transposes(descriptors, spec)
     stages: list[Codec] = []
     names: list[str] = []
     sizes: list[int | None] = []
@@ -230,8 +240,8 @@ def _checked_nbytes(spec: ChunkSpec) -> int:
 
 
 def _absorb_transposes(
-    descriptors: Sequence[CodecDescriptor], spec: ChunkSpec
-) -> tuple[tuple[int, ...], Sequence[CodecDescriptor], ChunkSpec]:
+    descriptors: tuple[CodecDescriptor, ...], spec: ChunkSpec
+) -> tuple[tuple[int, ...], tuple[CodecDescriptor, ...], ChunkSpec]:
     """Return the layout that leading transposes mean, the codecs after them and what these get."""
     order = tuple(range(len(spec.shape or ())))
     n = 0

@@ -158,9 +158,7 @@ class ShardingCodec(CodecDescriptor):
         from .chain import build_chain
 
         self.index_nbytes(spec)
-        index = build_chain(self.index_codecs, self.index_shape(spec), INDEX_DTYPE)
-        if index.order != tuple(range(len(index.order))):
-            raise MetadataError("codec 'sharding_indexed': index_codecs that transpose are not available")
+        index = build_chain(self.index_codecs, self.index_shape(spec), INDEX_DTYPE, in_c_order=True)
         first = self.index_location is ShardingCodecIndexLocation.start
         return ShardLayout(self.grid_shape(spec), compile_chain(index), first)
 

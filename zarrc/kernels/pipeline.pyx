@@ -501,6 +501,11 @@ cdef class Pipeline:
             return self.layout.failure(f.status, f.code, f.stage, "encode" if f.encoding else "decode", key, where)
         if f.missing:
             return ChunkNotFoundError(f"{where} is absent, and fill_missing_chunks is off")
+        if f.of_index:
+            return MemoryError(
+                f"shard {key!r} of array {self.name!r}: no memory for the index of its {self.t.sharding.n} chunks, "
+                f"{16 * self.t.sharding.n} bytes"
+            )
         if f.status == NO_MEMORY and f.stage < 0:
             return MemoryError(f"{where}: no memory for {self.t.geometry.nbytes} bytes")
         if f.status == SYSTEM and f.stage < 0:

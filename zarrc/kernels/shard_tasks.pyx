@@ -430,7 +430,7 @@ cdef int read_shard_file_task(void* context, index_t task) noexcept nogil:
     cdef int failed
     pick_shard(job, task, &shard)
     if index == NULL:
-        return fail_shard(job, &shard, NO_MEMORY, 0)
+        return fail_index(job, &shard, NO_MEMORY, 0, -1)
     write_path(job.target, &shard.key, path)
     failed = open_shard(job, &shard, path, &source, index)
     if not failed:
@@ -456,7 +456,7 @@ cdef int read_shard_source_task(void* context, index_t task) noexcept nogil:
         return read_pieces(job, &shard, &source)
     index = room_for_index(job.target.sharding, small)
     if index == NULL:
-        return fail_shard(job, &shard, NO_MEMORY, 0)
+        return fail_index(job, &shard, NO_MEMORY, 0, -1)
     failed = hold_shard(job, &shard, job.sources[task].data, job.sources[task].nbytes, &source, index)
     if not failed:
         failed = read_pieces(job, &shard, &source)
@@ -681,7 +681,7 @@ cdef int make_shard(
     if draft != NULL:
         draft.fd = -1
     if touched == NULL or m.index == NULL:
-        fail_shard(job, shard, NO_MEMORY, 0)
+        fail_index(job, shard, NO_MEMORY, 0, -1)
     else:
         for k in range(c.n):
             touched[k] = -1
@@ -734,7 +734,7 @@ cdef int write_shard_file_task(void* context, index_t task) noexcept nogil:
         return failed
     index = <uint64_t*> malloc(16 * t.sharding.n)
     if index == NULL:
-        return fail_shard(job, &shard, NO_MEMORY, 0)
+        return fail_index(job, &shard, NO_MEMORY, 0, -1)
     lock(key)
     failed = open_shard(job, &shard, path, &old, index)
     if not failed:
@@ -786,7 +786,7 @@ cdef int update_shard_task(void* context, index_t task) noexcept nogil:
         return 0
     index = <uint64_t*> malloc(16 * t.sharding.n)
     if index == NULL:
-        return fail_shard(job, &shard, NO_MEMORY, 0)
+        return fail_index(job, &shard, NO_MEMORY, 0, -1)
     key_hash = hash_key(t.identity, key, write_key(t, &shard.key, key))
     lock(key_hash)
     failed = update_shard(job, &shard, index)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -378,3 +378,16 @@ def _check_sizes(name: str, values: tuple[int, ...], smallest: int) -> None:
             raise MetadataError(f"{name} must be a tuple of integers, not {values!r}")
         if not smallest <= value <= MAX_SIZE:
             raise MetadataError(f"{name} {values} has a size that is not from {smallest} to 2**63 - 1")
+
+
+def inner_codecs(sharding: CodecSpec) -> tuple[CodecSpec, ...]:
+    """Return the codecs of a shard's chunks."""
+    from .v3 import decode_codecs
+
+    return decode_codecs(sharding.configuration["codecs"])
+
+
+def with_inner_codecs(sharding: CodecSpec, codecs: Iterable[CodecSpec]) -> CodecSpec:
+    """Return a sharding codec with other codecs of its chunks."""
+    plain = [codec.to_dict() for codec in codecs]
+    return replace(sharding, configuration={**sharding.configuration, "codecs": plain})
