@@ -45,6 +45,7 @@ KERNELS = {
     "tasks": None,
     "cached": None,
     "shard_tasks": None,
+    "pinned": None,
     "pipeline": None,
     "filters": None,
     "objects": None,

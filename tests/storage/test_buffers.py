@@ -19,16 +19,16 @@ def test_memory_of_an_arena_is_not_shared_by_values():
 def test_memory_is_used_again_once_nobody_refers_to_it():
     buffers._pieces.clear()
     with buffers.Arena() as arena:
-        kept = arena.keep(b"first")
+        kept = arena.keep(b"first" * 5000)
     place = id(kept.obj)
     with buffers.Arena() as arena:
-        other = arena.keep(b"other")
+        other = arena.keep(b"other" * 5000)
     assert id(other.obj) != place
     del kept
     with buffers.Arena() as arena:
-        again = arena.keep(b"again")
+        again = arena.keep(b"again" * 5000)
     assert id(again.obj) == place
-    assert (bytes(other), bytes(again)) == (b"other", b"again")
+    assert (bytes(other), bytes(again)) == (b"other" * 5000, b"again" * 5000)
     for _ in range(20):
         with buffers.Arena() as arena:
             arena.keep(bytes(3_000_000)), arena.keep(bytes(3_000_000)), arena.keep(bytes(9_000_000))

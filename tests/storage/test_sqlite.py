@@ -101,8 +101,10 @@ def test_a_failed_transaction_leaves_nothing(store):
     store["b"] = b"goes on"
 
 
-def test_getitems_are_of_one_moment(store):
-    """Two keys that are always written together are never seen apart."""
+@pytest.mark.parametrize("n_absent", [0, 300])
+def test_getitems_are_of_one_moment(store, n_absent):
+    """Two keys that are always written together are never seen apart, also where several statements find them."""
+    keys = ["a", *(f"absent/{i}" for i in range(n_absent)), "b"]
     store.setitems({"a": b"0", "b": b"0"})
     done = threading.Event()
 
@@ -114,9 +116,20 @@ def test_getitems_are_of_one_moment(store):
     writer = threading.Thread(target=write)
     writer.start()
     while not done.is_set():
-        found = store.getitems(["a", "b"])
+        found = store.getitems(keys)
         assert found["a"] == found["b"]
     writer.join()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 127, 128, 129, 300, 1000])
+def test_bulk_reads_give_each_key_once(store, n):
+    values = {f"k{i}": b"%d" % i * (i % 7 * 5000) for i in range(n)}
+    store.setitems(values)
+    keys = [key for i in range(n) for key in (f"k{i}", f"absent{i}")]
+    assert store.getitems([*keys, *keys]) == values
+    found = store.transfers().getitems(keys)
+    assert {key: bytes(value) for key, value in found.items()} == values
+    assert store.getitems(["absent"]) == store.transfers().getitems(["absent"]) == {}
 
 
 def test_children_are_found_by_leaps(store):

@@ -12,6 +12,7 @@ The layers, from the top::
       │     ├── chain    a codec chain run over a chunk
       │     └── block    the part of a chunk that a plan wants
       │           └── copying   strided N-d gather and scatter, fill, empty test
+      ├── pinned       values in memory that is not ours
       ├── pool         the process's threads, and the locks of chunk keys
       └── codec        what a compiled codec is; one module per C library
             ├── blosc  zstd  lz4  deflate

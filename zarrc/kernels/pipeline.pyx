@@ -33,6 +33,7 @@ from .shard_tasks cimport (
     read_shard_file_task, read_shard_source_task, update_shard_task, write_shard_file_task,
 )
 from .sharding cimport NOWHERE, ShardLayout, ShardPlan, decode_index
+from .pinned cimport Pinned
 from .pool cimport Task, hash_key, lock, on_idle, run, try_lock, unlock
 from .projection cimport Plan
 from .tasks cimport (
@@ -118,7 +119,10 @@ cdef int hold(object value, Source* source) except -1:
     source[0] = Source(NULL, 0, NULL)
     if value is None:
         return 0
-    if not PyBytes_CheckExact(value):
+    if type(value) is Pinned:
+        source.data = <const char*> (<Pinned> value).view.buf
+        source.nbytes = (<Pinned> value).view.len
+    elif not PyBytes_CheckExact(value):
         value = memoryview(value)
         view = PyMemoryView_GET_BUFFER(value)
         if not PyBuffer_IsContiguous(view, c"A"):

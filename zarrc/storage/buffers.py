@@ -8,6 +8,7 @@ from typing import Any
 
 _PIECE_NBYTES = 1 << 22
 _MOST_PIECES = 4
+_LITTLE_NBYTES = 1 << 14
 
 
 class Transfers:
@@ -72,8 +73,10 @@ class Arena:
         self._used += nbytes
         return memoryview(self._piece)[start : start + nbytes]
 
-    def keep(self, value: bytes) -> memoryview:
-        """A copy of a value."""
+    def keep(self, value: bytes) -> bytes | memoryview:
+        """A copy of a value; a small one costs less as it is."""
+        if len(value) < _LITTLE_NBYTES:
+            return value
         memory = self.take(len(value))
         memory[:] = value
         return memory

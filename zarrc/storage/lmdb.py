@@ -14,9 +14,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-
 from zarrc.errors import ReadOnlyError
+from zarrc.kernels.pinned import Pinned
 from zarrc.storage.base import (
     Store,
     check_key,
@@ -174,7 +173,7 @@ class LMDBStore(Store):
         return self._environment.token()
 
     def transfers(self) -> Any:
-        return Transfers(self, self.getbuffers, _BATCH_NBYTES) if self.buffers else self
+        return Transfers(self, self._getbuffers, _BATCH_NBYTES) if self.buffers else self
 
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
         if not own_mapping(self):
@@ -199,22 +198,22 @@ class LMDBStore(Store):
 
         return self._environment.read(get)
 
-    def getbuffers(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    def _getbuffers(self, keys: Iterable[str]) -> dict[str, Pinned]:
         """The values of those of ``keys`` that are there, in LMDB's own memory, all as they were at one moment.
 
         Returns
         -------
-        dict of str to ndarray of uint8, read-only
+        dict of str to buffers
             They stay what they are as long as they are referred to. Meanwhile the map cannot
             grow, nor the space of deleted values be used again: let go of them soon.
         """
-        names = [(key, _name(key)) for key in keys]
         snapshot = _Snapshot(self._environment)
+        get = snapshot.transaction.get
         found = {}
-        for key, name in names:
-            view = snapshot.transaction.get(name)
+        for key in keys:
+            view = get(key.encode())
             if view is not None:
-                found[key] = _pinned(view, snapshot)
+                found[key] = Pinned(view, snapshot)
         return found
 
     def setitems(self, values: Mapping[str, Any]) -> None:
@@ -318,18 +317,6 @@ class _Snapshot:
             self.environment.end(self.transaction)
 
 
-class _Pinned(np.ndarray):
-    """Bytes in LMDB's map, and the snapshot that they are of."""
-
-    snapshot: _Snapshot
-
-
-def _pinned(view: memoryview, snapshot: _Snapshot) -> np.ndarray:
-    array = (np.frombuffer(view, np.uint8) if len(view) else np.empty(0, np.uint8)).view(_Pinned)
-    array.snapshot = snapshot
-    return array
-
-
 # environments
 
 
@@ -364,8 +351,6 @@ class _Environment:
 
     def begin(self, buffers: bool) -> Transaction:
         """A new read transaction, to be given to `end`."""
-        import lmdb
-
         with self._turn:
             self._check_open()
             if self._waiting:
@@ -373,19 +358,17 @@ class _Environment:
                 self._turn.wait_for(lambda: not self._waiting, _COURTESY)
             try:
                 transaction = self._try_begin(buffers)
-            except lmdb.Error as error:
+            except _lmdb().Error as error:
                 raise _explained(error, self.path) from error
             self._n_reading += 1
             return transaction
 
     def _try_begin(self, buffers: bool) -> Transaction:
-        import lmdb
-
         try:
             return self._handle.begin(buffers=buffers)
-        except lmdb.MapResizedError:  # another process has more in the database than fits this map
+        except _lmdb().MapResizedError:  # another process has more in the database than fits this map
             self._resize(0)
-        except lmdb.ReadersFullError:
+        except _lmdb().ReadersFullError:
             self._handle.reader_check()
         return self._handle.begin(buffers=buffers)
 
@@ -399,16 +382,15 @@ class _Environment:
             if not self._n_reading:
                 if self._closed:
                     self._handle.close()
-                self._turn.notify_all()
+                if self._waiting:
+                    self._turn.notify_all()
 
     def read(self, act: Callable[[Transaction], T], buffers: bool = False) -> T:
         """Do something in a read transaction."""
-        import lmdb
-
         transaction = self.begin(buffers)
         try:
             return act(transaction)
-        except lmdb.Error as error:
+        except _lmdb().Error as error:
             raise _explained(error, self.path) from error
         finally:
             self.end(transaction)
@@ -423,8 +405,6 @@ class _Environment:
 
     def write(self, act: Callable[[Transaction], T]) -> T:
         """Do something in a write transaction, again if the map had to grow."""
-        import lmdb
-
         if self.pid != os.getpid():
             raise ReadOnlyError(
                 f"the LMDB database {self.path!r} is open in the process that this one was forked from, "
@@ -436,12 +416,12 @@ class _Environment:
                 try:
                     with self._handle.begin(write=True) as transaction:
                         return act(transaction)
-                except lmdb.MapFullError:
+                except _lmdb().MapFullError:
                     self._grow()
-                except lmdb.MapResizedError:
+                except _lmdb().MapResizedError:
                     with self._turn:
                         self._resize(0)
-                except lmdb.Error as error:
+                except _lmdb().Error as error:
                     raise _explained(error, self.path) from error
 
     def _grow(self) -> None:
@@ -665,6 +645,13 @@ def _getsize(transaction: Transaction, path: str) -> int:
 
 
 # errors
+
+
+def _lmdb() -> Any:
+    """The package, when something has gone wrong."""
+    import lmdb
+
+    return lmdb
 
 
 def _explained(error: Exception, path: str) -> Exception:

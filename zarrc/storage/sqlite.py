@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from zarrc.storage.base import (
@@ -43,6 +44,7 @@ _HAS = "SELECT 1 FROM zarr WHERE k = ?"
 _PUT = "REPLACE INTO zarr VALUES (?, ?)"
 _DELETE = "DELETE FROM zarr WHERE k = ?"
 _KEYS = "SELECT k FROM zarr"
+_TOGETHER = 128  # keys that one statement asks for; more would not be faster
 _VERSION = "PRAGMA data_version"
 _COUNT = "SELECT count(*) FROM zarr"
 _SIZE = "SELECT length(v) FROM zarr WHERE k = ?"
@@ -312,6 +314,9 @@ class SQLiteStore(Store):
 
     def _getbuffers(self, keys: Iterable[str]) -> dict[str, Any]:
         keys = list(keys)
+        if len(keys) == 1:
+            row = self._first(_GET, keys)
+            return {} if row is None else {keys[0]: row[0]}
         with Arena() as arena:
             return self._run(lambda connection: _several(connection, keys, arena.keep))
 
@@ -488,16 +493,32 @@ class _Connections:
 def _several(
     connection: sqlite3.Connection, keys: list[str], keep: Callable[[bytes], Any] = bytes
 ) -> dict[str, Any]:
+    """The values of those keys that are there, at one moment: that of a statement, or of a transaction of several."""
+    if len(keys) <= _TOGETHER:
+        return _together(connection, keys, keep)
     found = {}
     connection.execute("BEGIN")
     try:
-        for key in keys:
-            row = connection.execute(_GET, (key,)).fetchone()
-            if row is not None:
-                found[key] = keep(row[0])
+        for some in range(0, len(keys), _TOGETHER):
+            found.update(_together(connection, keys[some : some + _TOGETHER], keep))
     finally:
         connection.execute("COMMIT")
     return found
+
+
+def _together(
+    connection: sqlite3.Connection, keys: list[str], keep: Callable[[bytes], Any]
+) -> dict[str, Any]:
+    if not keys:
+        return {}
+    n = 1 << (len(keys) - 1).bit_length()  # so that there are few statements, which sqlite3 keeps compiled
+    rows = connection.execute(_get_some(n), [*keys, *keys[:1] * (n - len(keys))])
+    return {key: keep(value) for key, value in rows}
+
+
+@cache
+def _get_some(n: int) -> str:
+    return f"SELECT k, v FROM zarr WHERE k IN ({', '.join('?' * n)})"
 
 
 def _part(connection: sqlite3.Connection, key: str, start: int, nbytes: int | None) -> Any:

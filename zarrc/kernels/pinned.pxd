@@ -1,0 +1,3 @@
+cdef class Pinned:
+    cdef Py_buffer view
+    cdef object owner

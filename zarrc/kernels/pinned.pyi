@@ -1,0 +1,6 @@
+from typing import Any, Self, final
+
+@final
+class Pinned:
+    def __new__(cls, memory: Any, owner: object) -> Self: ...
+    def __len__(self) -> int: ...
