@@ -10,7 +10,7 @@ from typing import Any
 
 from . import nodes
 from .errors import ReadOnlyError
-from .storage import base
+from .storage.locations import normalize_store
 
 
 class Attributes(MutableMapping):
@@ -50,7 +50,7 @@ class Attributes(MutableMapping):
         cache: bool = True,
         synchronizer: Any = None,
     ) -> None:
-        self.store = base.normalize_store(store)
+        self.store = normalize_store(store)
         self.key = key
         self.read_only = read_only
         self.cache = cache

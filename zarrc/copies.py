@@ -17,6 +17,7 @@ from .errors import CopyError
 from .hierarchy import Group
 from .sources import completed, dtype_of, filters_of, kept_properties
 from .storage import base
+from .storage.locations import normalize_store
 
 IF_EXISTS = ("raise", "replace", "skip", "skip_initialized")
 IF_KEY_EXISTS = ("raise", "replace", "skip")
@@ -192,7 +193,7 @@ def copy_store(
     (1, 0)
     """
     _check_choice(if_exists, IF_KEY_EXISTS)
-    source, dest = base.normalize_store(source, "r"), base.normalize_store(dest)
+    source, dest = normalize_store(source, "r"), normalize_store(dest)
     is_wanted = _filter(excludes, includes, flags)
     source_prefix, dest_prefix = (
         f"{path}/" if path else "" for path in map(nodes.normalize_path, (source_path, dest_path))

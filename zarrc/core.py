@@ -23,6 +23,7 @@ from .metadata.model import SHARDING, ArrayMetadata, alike, with_shape
 from .objects import as_array
 from .selecting import Selecting
 from .storage import base
+from .storage.locations import normalize_store
 from .storage.store_path import StorePath
 
 # what an array is opened with where nobody says anything; pickles leave it out
@@ -105,8 +106,8 @@ class Array(Selecting):
         chunk_cache: Any = None,
         _see: dict[str, Any] | None = None,
     ) -> None:
-        self._store = base.normalize_store(store)
-        self._chunk_store = None if chunk_store is None else base.normalize_store(chunk_store)
+        self._store = normalize_store(store)
+        self._chunk_store = None if chunk_store is None else normalize_store(chunk_store)
         self._path = nodes.normalize_path(path)
         self._read_only = bool(read_only)
         self._synchronizer = synchronizer

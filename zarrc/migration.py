@@ -12,7 +12,7 @@ from .errors import ArrayNotFoundError, MetadataError
 from .metadata import v2
 from .metadata.documents import load, require, shorten
 from .nodes import ARRAY_KEY, ATTRS_KEY
-from .storage.base import normalize_store
+from .storage.locations import normalize_store
 
 META_KEY_1 = "meta"
 ATTRS_KEY_1 = "attrs"

@@ -26,6 +26,7 @@ from .metadata import v2
 from .n5_blocks import BlockFormat
 from .storage import base
 from .storage.base import ARRAY_META_KEY, ATTRS_KEY, GROUP_META_KEY, Store, check_key, normalize_storage_path
+from .storage.locations import is_url, normalize_store
 from .sync import ThreadSynchronizer
 
 __all__ = ["N5FSStore", "N5Store", "invert_chunk_coords", "is_chunk_key", "n5_keywords"]
@@ -497,13 +498,13 @@ class N5FSStore(N5Store):
 
 
 def _inner_store(path: Any, normalize_keys: bool) -> Store:
-    if isinstance(path, (str, os.PathLike)) and not base.is_url(path):
+    if isinstance(path, (str, os.PathLike)) and not is_url(path):
         location = os.fspath(path)
         if isinstance(location, str) and (location.endswith(".n5") or normalize_keys):
             from .storage.local import DirectoryStore
 
             return DirectoryStore(location, normalize_keys)
-    found = base.normalize_store(path)
+    found = normalize_store(path)
     return found.store if isinstance(found, N5Store) else found
 
 

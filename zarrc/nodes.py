@@ -34,6 +34,7 @@ from .metadata import v2, v3
 from .metadata.documents import Json, load, mapping, shorten
 from .metadata.model import ArrayMetadata, ChunkKeyEncoding, GroupMetadata
 from .storage import base
+from .storage.locations import refuse_foreign
 
 ARRAY_KEY = base.ARRAY_META_KEY
 GROUP_KEY = base.GROUP_META_KEY
@@ -812,7 +813,7 @@ def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) 
 
 def _clear(store: Store, path: str, chunk_store: Store | None) -> None:
     """Delete all keys under `path`; a store of chunks has no metadata that would say whose they are."""
-    base.refuse_foreign(store, path)
+    refuse_foreign(store, path)
     base.rmdir(store, path)
     if chunk_store is not None and chunk_store is not store:
         base.rmdir(chunk_store, path)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from . import nodes
 from .config import config as settings
 from .errors import ConsolidatedMetadataNotFoundError, MetadataError
-from .storage.base import at_hand, normalize_store, only_format
+from .storage.base import at_hand, only_format
+from .storage.locations import normalize_store
 from .storage.store_path import StorePath
 
 if TYPE_CHECKING:

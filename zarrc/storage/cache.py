@@ -10,6 +10,7 @@ from typing import Any
 
 from zarrc.storage import base
 from zarrc.storage.base import Store, normalize_storage_path, normalize_value, own_mapping
+from zarrc.storage.locations import normalize_store
 
 
 class LRUStoreCache(Store):
@@ -46,7 +47,7 @@ class LRUStoreCache(Store):
     __module__ = "zarrc.storage"
 
     def __init__(self, store: MutableMapping[str, Any], max_size: int | None) -> None:
-        self._store = base.normalize_store(store)
+        self._store = normalize_store(store)
         self._max_size = max_size
         self._start()
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from zarrc.errors import ConsolidatedMetadataNotFoundError, MetadataError, ReadOnlyError
 from zarrc.storage import base
-from zarrc.storage.base import Store, normalize_storage_path, normalize_store
+from zarrc.storage.base import Store, normalize_storage_path
+from zarrc.storage.locations import normalize_store
 
 CONSOLIDATED_KEY = ".zmetadata"
 V3_KEY = "zarr.json"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from .base import normalize_storage_path, normalize_store
+from .base import normalize_storage_path
+from .locations import normalize_store
 
 
 class StorePath:
