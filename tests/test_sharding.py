@@ -7,6 +7,7 @@ import pytest
 
 import zarrc
 from zarrc.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, ZstdCodec
+from zarrc.codecs.sharding import build_shards
 from zarrc.errors import MetadataError
 
 AS_DICT = {"name": "sharding_indexed", "configuration": {"chunk_shape": [5, 2]}}
@@ -175,3 +176,14 @@ def test_views_convert_the_chunks_of_shards(sharded):
 def test_shards_as_a_mapping_have_known_names():
     with pytest.raises(ValueError, match="'index_location' and 'index_codecs'; found"):
         make(chunks=(5, 5), shards={"shape": (10, 10), "location": "start"})
+
+
+def test_codecs_of_alike_shards_are_compiled_once_but_for_those_written_in_python():
+    def built(*codecs):
+        z = make(chunks=(10, 10), serializer=ShardingCodec((5, 5), [BytesCodec(), *codecs]))
+        return build_shards(z.metadata.codecs[0], z.shards, z.dtype, fill=b"\0\0")
+
+    assert built(ZstdCodec()) is built(ZstdCodec())
+    assert built(ZstdCodec()) is not built(ZstdCodec(3))
+    in_python = {"name": "numcodecs.bz2", "configuration": {"level": 1}}
+    assert built(in_python) is not built(in_python)

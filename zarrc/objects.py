@@ -18,7 +18,7 @@ from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
 from .kernels.projection import Plan
 from .metadata.fill_values import EncodedFill, normalize_fill_value
-from .metadata.model import ArrayMetadata, CodecSpec, inner_codecs, with_inner_codecs
+from .metadata.model import ArrayMetadata, CodecSpec, inner_codec_names, inner_codecs, with_inner_codecs
 
 CELL = np.dtype(np.intp)
 FILL_CELL = bytes(CELL.itemsize)
@@ -143,8 +143,12 @@ def seen_through(meta: ArrayMetadata) -> ArrayMetadata | None:
 
     Such a codec is in the metadata of views, which show an array with another data type.
     """
-    inner = inner_codecs(meta.codecs[0]) if meta.has_shards_alone else None
-    codecs = meta.codecs if inner is None else inner
+    inner = None
+    codecs = meta.codecs
+    if meta.has_shards_alone:
+        if "numcodecs.astype" not in inner_codec_names(meta.codecs[0]):
+            return None
+        codecs = inner = inner_codecs(meta.codecs[0])
     n = next((n for n, spec in enumerate(codecs) if spec.name != "transpose"), 0)
     stored = codecs[n].configuration.get("encode_dtype")
     if codecs[n].name != "numcodecs.astype" or "O" not in (np.dtype(stored).kind, meta.dtype.kind):

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .codecs.base import ChunkSpec
-from .codecs.chain import ChunkChain, build_chain, resolve_codecs
+from .codecs.chain import ChunkChain, build_chain
 from .config import config
 from .kernels.chain import Chain
 from .kernels.pipeline import Pipeline
@@ -150,9 +149,9 @@ def compile_codecs(
         return build_chain(
             meta.codecs, meta.chunk_shape, meta.dtype, fill=fill, allow_pickle=allow_pickle
         ), None
-    [sharding] = resolve_codecs(meta.codecs)
-    spec = ChunkSpec.of_array(meta.chunk_shape, meta.dtype, fill)
-    return sharding.chain(spec, allow_pickle=allow_pickle), sharding.layout(spec)  # type: ignore[attr-defined]
+    from .codecs.sharding import build_shards
+
+    return build_shards(meta.codecs[0], meta.chunk_shape, meta.dtype, fill=fill, allow_pickle=allow_pickle)
 
 
 def decoded_form(meta: ArrayMetadata, *more: Any) -> bytes:

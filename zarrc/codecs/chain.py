@@ -11,7 +11,7 @@ import numpy as np
 from zarrc.errors import MetadataError, ZarrcError
 
 from .base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES, ChunkSpec, CodecDescriptor
-from .registry import get_codec, is_known, registered
+from .registry import get_codec, is_known, state
 from .transpose import TransposeCodec
 
 if TYPE_CHECKING:
@@ -111,10 +111,9 @@ MOST_REMEMBERED = 256
 
 def cache_key(codecs: Sequence[Spec]) -> tuple[Any, ...]:
     """Return something hashable that is equal for chains that are, as codecs are registered now."""
-    return tuple(
-        (each.name, repr(each.configuration), getattr(each, "must_understand", True), registered(each.name))
-        for each in codecs
-    )
+    return state(), *[
+        (each.name, repr(each.configuration), getattr(each, "must_understand", True)) for each in codecs
+    ]
 
 
 def remember(cache: dict[tuple[Any, ...], Any], key: tuple[Any, ...], value: Any) -> None:
@@ -161,7 +160,7 @@ def _build_chain(
             bound = spec.nbytes
         else:
             bound = MAX_NBYTES if of_objects else min(MAX_NBYTES, descriptor.largest_encoded(bound))
-    compiled = not any(_takes_gil(stage) for stage in stages)
+    compiled = not any(takes_gil(stage) for stage in stages)
     return ChunkChain(order, tuple(stages), tuple(sizes), tuple(bounds), tuple(names), nbytes, compiled)
 
 
@@ -254,10 +253,11 @@ def _absorb_transposes(
     return order, descriptors[n:], spec
 
 
-def _takes_gil(stage: Codec) -> bool:
+def takes_gil(stage: Codec) -> bool:
+    """Whether a stage, or one of the chunks of a shard, calls Python."""
     from zarrc.kernels.filters import PythonStage
 
     inner = getattr(stage, "chain", None)  # of shards
     if inner is not None:
-        return any(map(_takes_gil, inner.codecs))
+        return any(map(takes_gil, inner.codecs))
     return isinstance(stage, PythonStage)

@@ -32,6 +32,7 @@ _SHUFFLES = {-1: "autoshuffle", 0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
 _SAME_NAMES = ("blosc", "zstd", "gzip")
 
 _registered: dict[str, type[CodecDescriptor]] = {}
+_n_changes = 0
 
 
 class Spec(Protocol):
@@ -63,7 +64,7 @@ def register_codec(codec: Any, name: Any = None) -> None:
     if not isinstance(codec, type):
         raise TypeError(f"a codec is registered by its class, not by {codec!r}")
     if issubclass(codec, CodecDescriptor):
-        _registered[codec.name if name is None else name] = codec
+        _register(codec.name if name is None else name, codec)
     elif hasattr(codec, "codec_id"):
         from numcodecs.registry import register_codec as register
 
@@ -72,15 +73,23 @@ def register_codec(codec: Any, name: Any = None) -> None:
         raise TypeError(f"{codec!r} is neither a CodecDescriptor nor a numcodecs codec")
 
 
+def _register(name: str, cls: type[CodecDescriptor]) -> type[CodecDescriptor]:
+    global _n_changes
+    if _registered.get(name) is not cls:
+        _registered[name] = cls
+        _n_changes += 1
+    return cls
+
+
+def state() -> int:
+    """Return a number that is another one whenever names have come to stand for other codecs."""
+    return _n_changes
+
+
 def is_known(name: str) -> bool:
     """Return whether a codec of that name is registered; numcodecs is asked only when it is used."""
     known = name in _registered or name in _BUILT_IN or name.startswith(PREFIX)
     return known or _installed(name) is not None
-
-
-def registered(name: str) -> type[CodecDescriptor] | None:
-    """Return the class that a user registered for a name, or None."""
-    return _registered.get(name)
 
 
 def get_class(name: str) -> type[CodecDescriptor]:
@@ -116,7 +125,7 @@ def _installed(name: str) -> type[CodecDescriptor] | None:
             cls = entry_point.load()
             if not (isinstance(cls, type) and issubclass(cls, CodecDescriptor)):
                 raise UnknownCodecError(f"codec {name!r}: {entry_point.value} is no CodecDescriptor")
-            return _registered.setdefault(name, cls)
+            return _register(name, cls)
     return None
 
 

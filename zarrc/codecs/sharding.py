@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zarrc.kernels.sharding import ShardLayout
 
     from .chain import ChunkChain
+    from .registry import Spec
 
 INDEX_DTYPE = np.dtype("u8")  # offset and size of a chunk in its shard; 2**64 - 1 twice where there is none
 
@@ -169,6 +170,48 @@ class ShardingCodec(CodecDescriptor):
         for codec in self.codecs:
             bound = codec.largest_encoded(bound)
         return n_chunks * (bound + 64) + 65536
+
+
+def build_shards(
+    codec: Spec, shape: Sequence[int], dtype: np.dtype, *, fill: bytes, allow_pickle: bool = False
+) -> tuple[ChunkChain, ShardLayout]:
+    """Compile the codecs of an array of which shards are all that its chain makes.
+
+    Parameters
+    ----------
+    codec : CodecSpec
+        ``sharding_indexed``, or anything with a `name` and a `configuration`.
+    shape : sequence of int
+        Of a shard.
+    dtype, fill, allow_pickle
+        As for `build_chain`.
+
+    Returns
+    -------
+    chain : ChunkChain
+        Of the inner chunks.
+    layout : ShardLayout
+
+    Raises
+    ------
+    UnknownCodecError, MetadataError, ValueError
+        As for `build_chain`.
+    """
+    from .chain import cache_key, remember, takes_gil
+
+    key = (cache_key([codec]), tuple(shape), dtype, fill, allow_pickle)
+    found = _built.get(key)
+    if found is None:
+        sharding: Any = get_codec(codec)
+        spec = ChunkSpec.of_array(tuple(shape), dtype, fill)
+        found = sharding.chain(spec, allow_pickle=allow_pickle), sharding.layout(spec)
+        if not any(takes_gil(stage) for stage in (*found[0].stages, *found[1].index_chain.codecs)):
+            remember(_built, key, found)
+    return found
+
+
+# arrays of one hierarchy are often alike
+_built: dict[tuple[Any, ...], tuple[ChunkChain, ShardLayout]] = {}
 
 
 def compile_chain(chain: ChunkChain) -> Chain:

@@ -387,6 +387,12 @@ def inner_codecs(sharding: CodecSpec) -> tuple[CodecSpec, ...]:
     return decode_codecs(sharding.configuration["codecs"])
 
 
+def inner_codec_names(sharding: CodecSpec) -> list[str]:
+    """Return the names of the codecs of a shard's chunks, as far as they have any."""
+    codecs = sharding.configuration.get("codecs") or ()
+    return [codec if isinstance(codec, str) else codec.get("name", "") for codec in codecs]
+
+
 def with_inner_codecs(sharding: CodecSpec, codecs: Iterable[CodecSpec]) -> CodecSpec:
     """Return a sharding codec with other codecs of its chunks."""
     plain = [codec.to_dict() for codec in codecs]
