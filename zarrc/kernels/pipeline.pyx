@@ -53,6 +53,9 @@ cdef extern from "numpy/arrayobject.h":
     # takes over a reference to the dtype
     cnp.ndarray PyArray_Empty(int ndim, cnp.npy_intp* dims, cnp.dtype dtype, int fortran)
 
+cdef extern from "heap.hpp" nogil:
+    void keep_heap "zarrc::keep_heap"()
+
 cnp.import_array()
 on_idle(trim_scratch)
 
@@ -369,6 +372,7 @@ cdef class Pipeline:
         self.bulk_set = bulk_set
         self.ranged = ranged
         self.t.identity = identity
+        keep_heap()
 
     def use_cache(self, ChunkCache cache, bytes form, token_of=None):
         """Keep decoded chunks in a cache, after the store was chosen.
