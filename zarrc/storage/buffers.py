@@ -37,8 +37,6 @@ class Transfers:
         self.batch_nbytes = batch_nbytes
         self._store = store
         self._getbuffers = getbuffers
-        self.setitems = store.setitems
-        self.delitems = store.delitems
 
     def __getitem__(self, key: str) -> Any:
         return self._store[key]
@@ -51,6 +49,9 @@ class Transfers:
 
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return self._getbuffers(keys)
+
+    def setitems(self, values: Mapping[str, Any]) -> None:
+        self._store.setitems(values)
 
 
 class Arena:
