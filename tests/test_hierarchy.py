@@ -180,7 +180,18 @@ def test_completion(full):
 
 
 def test_a_notebook_shows_the_repr(full):
-    for form in "html json javascript markdown svg png jpeg latex pdf mimebundle".split():
+    for form in [
+        "html",
+        "json",
+        "javascript",
+        "markdown",
+        "svg",
+        "png",
+        "jpeg",
+        "latex",
+        "pdf",
+        "mimebundle",
+    ]:
         assert getattr(full, f"_repr_{form}_")() is None
     assert not hasattr(full, "_ipython_display_")
 
