@@ -369,7 +369,7 @@ def _create_array(source: Any, dest: Any, name: str, create_kws: dict[str, Any])
     if made.size == 0:
         return made
     if isinstance(made, Array):
-        made[...] = values
+        made._fill(values)
     else:
         for region in _regions(made.shape, made.chunks or source.chunks or made.shape):
             made[region] = source[region]

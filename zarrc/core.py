@@ -15,6 +15,7 @@ import numpy as np
 from . import nodes, transfer, viewing
 from .array_config import ArrayConfig, as_chunk_cache
 from .attrs import Attributes
+from .edges import Edges
 from .indexing import plan_basic
 from .metadata import v2
 from .metadata.chunk_keys import chunk_key, parse_chunk_key
@@ -191,6 +192,11 @@ class Array(Selecting):
     def _chunk_grid(self) -> Any:
         """The grid of chunks: that of keys, or of inner chunks where the array is sharded."""
         return self._grid if self._meta.sharding is None else transfer.make_chunk_grid(self._meta)
+
+    @cached_property
+    def _edges(self) -> Edges:
+        name = base.lock_name(self.chunk_store, self._path)
+        return Edges(self._store, self._path, self._meta.zarr_format, name)
 
     @cached_property
     def _pipeline(self) -> Any:
@@ -543,6 +549,7 @@ class Array(Selecting):
             return with_shape(meta, shapes[1])
 
         self._change(changed)
+        self._edges.wait()
         return shapes[0], shapes[1]
 
     def _change(self, changed: Callable[[ArrayMetadata], ArrayMetadata]) -> None:
@@ -615,7 +622,7 @@ class Array(Selecting):
         per_key = self._meta.chunk_shape[axis]
         length = -(-end // per_key) * per_key
         grid = transfer.make_grid(with_shape(self._meta, (*added[:axis], length, *added[axis + 1 :])))
-        self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data)
+        self._write(plan_basic((*[slice(None)] * axis, slice(start, end)), grid), data, after)
         return after
 
     # ------------------------------------------------------- seen otherwise

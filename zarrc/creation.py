@@ -287,7 +287,7 @@ def array(data: Any, **kwargs: Any) -> Array:
     kwargs.setdefault("chunks", source_chunks(data))
     read_only = kwargs.pop("read_only", False)
     result = create(**kwargs)
-    result[...] = data
+    result._fill(data)
     result.read_only = read_only
     return result
 
@@ -621,7 +621,7 @@ def create_array(
     )
     result = _make(where, metadata, overwrite, config=memory_order(config, order, zarr_format), **options)
     if data is not None and write_data:
-        result[...] = data
+        result._fill(data)
     result.read_only = read_only
     return result
 

@@ -410,6 +410,15 @@ def read_array(store: Store, path: object = None, zarr_format: int | None = None
     return node
 
 
+def stored_document(store: Store, path: str, zarr_format: int) -> bytes | None:
+    """Return the document of an array as it is stored now, whatever consolidated metadata say; None if there is none."""
+    from .storage.consolidated import ConsolidatedMetadataStore
+
+    inner = store.store if isinstance(store, ConsolidatedMetadataStore) else store
+    document = _get(inner, document_key(path, V3_KEY if zarr_format == 3 else ARRAY_KEY))
+    return None if document is None else bytes(document)
+
+
 def read_group(store: Store, path: object = None, zarr_format: int | None = None) -> GroupMetadata:
     """Return what the documents say of the group at a path.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import transfer
+from .edges import Turn
 from .errors import ReadOnlyError
 from .indexing import (
     block_slices,
@@ -27,6 +30,7 @@ from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
 if TYPE_CHECKING:
     from .array_config import ArrayConfig
+    from .edges import Edges
     from .metadata.model import ArrayMetadata
 
 
@@ -55,6 +59,12 @@ class Selecting:
 
         @property
         def chunk_store(self) -> Any: ...
+
+        @property
+        def is_view(self) -> bool: ...
+
+        @property
+        def _edges(self) -> Edges: ...
 
         @property
         def dtype(self) -> np.dtype: ...
@@ -334,21 +344,37 @@ class Selecting:
         self._current()
         plan = plan_of(selection, self._grid)
         if fields is None or fields == []:
-            self._write(plan, value)
+            self._write(plan, value, plan.grid.shape)
             return
         check_fields(fields, self.dtype.names)
-        with transfer.hold(self._locks, self._pipeline, plan):
+        with transfer.hold(self._locks, self._pipeline, plan), self._settled(plan.grid.shape, plan):
             transfer.write_fields(self._pipeline, plan, fields, value)
 
-    def _write(self, plan: Any, value: Any) -> None:
+    def _fill(self, value: Any) -> None:
+        """Store the values of an array that was just made."""
+        self._write(plan_selection((), self._grid), value, None)
+
+    def _write(self, plan: Any, value: Any, shape: tuple[int, ...] | None) -> None:
+        """Store a value where a plan says; the array had a shape then, or (None) nobody else knows of it."""
+        pipeline, locks = self._pipeline, self._locks
         if self._holds(value):  # all is read before any is written
             value = value[...]
         if plan.is_even and transfer.is_copied_in_blocks(value, self.dtype, plan.shape):
-            transfer.write_blocks(self._pipeline, plan, value, self._locks)
-        elif (locks := self._locks) is not None:
-            transfer.write_locked(self._pipeline, plan, value, locks)
+            transfer.write_blocks(pipeline, plan, value, partial(self._settled, shape), locks)
+        elif locks is not None:
+            transfer.write_locked(pipeline, plan, value, partial(self._settled, shape), locks)
+        elif shape is None or not plan.covers_edge(pipeline.chunks_per_key):
+            transfer.write(pipeline, plan, value)
         else:
-            transfer.write(self._pipeline, plan, value)
+            with self._settled(shape, plan):
+                transfer.write(pipeline, plan, value)
+
+    def _settled(self, shape: tuple[int, ...] | None, plan: Any) -> AbstractContextManager[None]:
+        """Return the context in which a plan is written that was made when the array had a shape: see `edges`."""
+        per_key = self._pipeline.chunks_per_key
+        if shape is None or not plan.covers_edge(per_key):
+            return nullcontext()
+        return Turn(self._edges, plan, per_key, None if self.is_view else shape)
 
     def _holds(self, value: Any) -> bool:
         """Say whether a value is this array itself, though it may be another object."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import operator
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ from .storage import base
 
 if TYPE_CHECKING:
     from .kernels.sharding import ShardLayout
+
+    Settle = Callable[[Plan], AbstractContextManager[None]]
 
 BLOCK_NBYTES = 1 << 27  # most bytes of a block that is copied from another array
 OBJECT_NBYTES = 128  # what an object counts for there
@@ -346,7 +348,9 @@ def is_copied_in_blocks(value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> 
     )
 
 
-def write_blocks(pipeline: Pipeline, plan: Plan, value: Any, locks: Locks | None = None) -> None:
+def write_blocks(
+    pipeline: Pipeline, plan: Plan, value: Any, settle: Settle, locks: Locks | None = None
+) -> None:
     """Store a value that is read or cast a block at a time; blocks are what whole keys of the destination hold.
 
     Parameters
@@ -356,6 +360,8 @@ def write_blocks(pipeline: Pipeline, plan: Plan, value: Any, locks: Locks | None
         Of evenly spaced elements.
     value : array-like of the plan's shape
         Anything that gives an array for a tuple of slices.
+    settle : callable
+        Given the plan of a block, returns the context in which it is written.
     locks : Locks, optional
         Held while a block is written.
     """
@@ -363,20 +369,20 @@ def write_blocks(pipeline: Pipeline, plan: Plan, value: Any, locks: Locks | None
     most_keys = None if locks is None else MOST_LOCKS
     for region in blocks(plan, itemsize, per_key=pipeline.chunks_per_key, most_keys=most_keys):
         part, values = plan.part(region), value[region]
-        with hold(locks, pipeline, part):
+        with hold(locks, pipeline, part), settle(part):
             write(pipeline, part, values)
 
 
-def write_locked(pipeline: Pipeline, plan: Plan, value: Any, locks: Locks) -> None:
+def write_locked(pipeline: Pipeline, plan: Plan, value: Any, settle: Settle, locks: Locks) -> None:
     """Store `value` while the locks of its keys are held, those of some keys at a time where that can be.
 
-    Parameters and errors are those of `write`.
+    Parameters and errors are those of `write`; `settle` is that of `write_blocks`.
     """
     values = broadcast(as_values(value, pipeline.dtype, plan.shape), plan.shape)
     if plan.is_even:
-        write_blocks(pipeline, plan, values, locks)
+        write_blocks(pipeline, plan, values, settle, locks)
         return
-    with hold(locks, pipeline, plan):
+    with hold(locks, pipeline, plan), settle(plan):
         write(pipeline, plan, values)
 
 

@@ -53,6 +53,7 @@ cdef class Grid:
     cdef readonly int ndim
     cdef index_t* extents           # shape, as C integers
     cdef index_t* chunk_extents
+    cdef bint is_ragged(self, tuple per_key) except -1
 
 
 cdef class Plan:

@@ -84,6 +84,16 @@ cdef class Grid:
     def __dealloc__(self):
         PyMem_Free(self.extents)
 
+    cdef bint is_ragged(self, tuple per_key) except -1:
+        """Whether the last keys reach over the array's end."""
+        cdef index_t n
+        cdef int i
+        for i in range(self.ndim):
+            n = 1 if per_key is None else per_key[i]
+            if self.extents[i] % (n * self.chunk_extents[i]):
+                return True
+        return False
+
     @property
     def chunks_per_axis(self):
         """Number of chunks along each axis."""
@@ -94,6 +104,24 @@ cdef inline index_t inside(Grid grid, int axis, index_t chunk) noexcept:
     """How much of a chunk lies inside the array along an axis."""
     cdef index_t left = grid.extents[axis] - chunk * grid.chunk_extents[axis]
     return left if left < grid.chunk_extents[axis] else grid.chunk_extents[axis]
+
+
+cdef bint ends_inside(Grid grid, int axis, index_t chunk, tuple per_key) except -1:
+    """Does the array end before the last element under a chunk's key, along an axis?"""
+    cdef index_t n = 1 if per_key is None else per_key[axis]
+    return (chunk // n + 1) * n * grid.chunk_extents[axis] > grid.extents[axis]
+
+
+cdef bint reaches_over(Grid grid, const Factor* f, index_t chunk, tuple per_key) except -1:
+    """Does the key of a row's chunk reach over the array's end along an axis of the factor?"""
+    cdef int a
+    if f.list == NULL:
+        return ends_inside(grid, f.axis, chunk, per_key)
+    for a in range(f.list.n_axes - 1, -1, -1):
+        if ends_inside(grid, f.list.axes[a].axis, chunk % f.list.axes[a].n_chunks, per_key):
+            return True
+        chunk = chunk // f.list.axes[a].n_chunks
+    return False
 
 
 @cython.freelist(16)
@@ -197,6 +225,48 @@ cdef class Plan:
             is_first = False
             expected = memory.strides[d] * memory.shape[d]
         return True
+
+    def covers_edge(self, tuple per_key=None):
+        """Whether chunks may be whole whose keys reach over the array's end.
+
+        `per_key` says how many chunks a key holds along each axis, where that is more than one.
+        """
+        cdef Factor* f
+        cdef bint any_whole, found = False
+        cdef index_t r
+        cdef int i
+        if not self.grid.is_ragged(per_key):
+            return False
+        for i in range(self.n_factors):
+            f = &self.factors[i]
+            any_whole = False
+            for r in range(f.n_rows):
+                if f.rows[r].whole:
+                    any_whole = True
+                    if found:
+                        break
+                    found = reaches_over(self.grid, f, f.rows[r].chunk, per_key)
+            if not any_whole:
+                return False
+        return found
+
+    def use_grid(self, Grid grid not None):
+        """Let the chunks be those of another grid, in which the array is longer: fewer of them are whole."""
+        cdef Factor* f
+        cdef Row* row
+        cdef index_t r
+        cdef int i
+        if grid.chunk_shape != self.grid.chunk_shape:
+            raise ValueError(f"chunks of the grid are {grid.chunk_shape}, not {self.grid.chunk_shape}")
+        self.grid = grid
+        for i in range(self.n_factors):
+            f = &self.factors[i]
+            for r in range(f.n_rows):
+                row = &f.rows[r]
+                if f.list == NULL:
+                    row.whole = row.whole and row.count == inside(grid, f.axis, row.chunk)
+                else:
+                    row.whole = row.whole and row.count == inside_all(grid, f.list, row.chunk)
 
     def part(self, region):
         """Return the plan of a part of the result of a plan of evenly spaced elements.
