@@ -186,7 +186,7 @@ def test_nobody_waits_for_an_array_of_another_name(slow):
 
 
 def test_forked_child_waits_for_nobody(slow):
-    z, store = slow
+    z, _ = slow
     pid = os.fork()
     if pid == 0:
         signal.alarm(10)

@@ -411,7 +411,7 @@ def read_array(store: Store, path: object = None, zarr_format: int | None = None
 
 
 def stored_document(store: Store, path: str, zarr_format: int) -> bytes | None:
-    """Return the document of an array as it is stored now, whatever consolidated metadata say; None if there is none."""
+    """Return an array's document as it is stored now, whatever consolidated metadata say; None if there is none."""
     from .storage.consolidated import ConsolidatedMetadataStore
 
     inner = store.store if isinstance(store, ConsolidatedMetadataStore) else store
