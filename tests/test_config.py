@@ -84,10 +84,10 @@ def test_missing():
 
 def test_sections():
     assert config.get("threading") == {"max_workers": config.get("threading.max_workers")}
-    with config.set({"codec_pipeline.batch_size": 1, "async.timeout": 2}):
+    with config.set({"codec_pipeline.batch_size": 1, "codec_pipeline.path": 2}):
         assert config.get("codec_pipeline.batch_size") == 1
     assert "codec_pipeline.batch_size" not in config
-    assert "async.timeout" not in config
+    assert "codec_pipeline.path" not in config
 
 
 def test_unknown_names():

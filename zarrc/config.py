@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "array.chunk_cache": None,  # bytes of decoded chunks that arrays may keep together, or a ChunkCache
     "threading.max_workers": None,  # None: as many as the process has CPUs
     "async.concurrency": 64,
+    "async.timeout": None,  # seconds that a request of FSStore may take with all that is tried; None: no limit
     "json_indent": 2,  # of format 3's documents; None: without line breaks
     "json_strict": False,  # refuse NaN and infinities in attributes
     "allow_pickle": False,

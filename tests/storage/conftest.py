@@ -71,3 +71,15 @@ def azure_container(azure_server: servers.Server) -> Bucket:
     with blob.BlobServiceClient(url, credential=servers.AZURE_KEY) as client:
         client.create_container("container")
     return Bucket("container", url, servers.AZURE_ACCOUNT, servers.AZURE_KEY, azure_server.port)
+
+
+@pytest.fixture(scope="session")
+def gcs_bucket(gcs_server: servers.Server) -> Iterator[Bucket]:
+    with pytest.MonkeyPatch.context() as patch:
+        # without it each bucket waits a minute for a service that is not there
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        gcsfs = services.module("gcsfs")
+        fs = gcsfs.GCSFileSystem(token="anon", endpoint_url=gcs_server.url, project="p")
+        if not fs.exists("bucket"):
+            fs.mkdir("bucket")
+        yield Bucket("bucket", gcs_server.url, port=gcs_server.port)

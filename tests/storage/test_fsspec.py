@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -90,13 +91,8 @@ class TestGCS(FSStoreTests):
     n_many, n_bulk = 50, 50
 
     @pytest.fixture(autouse=True)
-    def _server(self, gcs_server, monkeypatch):
-        monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        gcsfs = services.module("gcsfs")
-        self.server = gcs_server
-        fs = gcsfs.GCSFileSystem(**self.options())
-        if not fs.exists("bucket"):
-            fs.mkdir("bucket")
+    def _server(self, gcs_bucket):
+        self.server = gcs_bucket
         with zarrc.config.set({"async.concurrency": 4}):  # the emulator stops answering where there are many
             yield
 
@@ -209,3 +205,32 @@ class TestOpening:
     def test_options_are_for_urls(self, tmp_path):
         with pytest.raises(ValueError, match="storage_options"):
             zarrc.open_group(str(tmp_path), storage_options={"anon": True})
+
+
+class TestLimits:
+    """What a file system gets whose user does not say how long it is to wait."""
+
+    def test_of_s3(self):
+        services.module("s3fs")
+        store = FSStore("s3://bucket/limits", anon=True, config_kwargs={"connect_timeout": 3})
+        config = store.fs.config_kwargs
+        assert (config["connect_timeout"], config["read_timeout"]) == (3, 15)
+        assert store.fs.retries == pickle.loads(pickle.dumps(store)).fs.retries == 2
+        cached = FSStore("simplecache::s3://bucket/limits", s3={"anon": True})
+        assert cached.fs.fs.config_kwargs["read_timeout"] == 15
+        assert cached.fs.fs.retries == 2
+
+    def test_a_file_system_of_the_user_is_left_alone(self):
+        s3fs = services.module("s3fs")
+        fs = s3fs.S3FileSystem(anon=True, skip_instance_cache=True)
+        assert "read_timeout" not in FSStore("bucket/limits", fs=fs).fs.config_kwargs
+        assert fs.retries == s3fs.S3FileSystem.retries
+
+    def test_of_web_sites(self):
+        """A transfer may last, and silence may not."""
+        aiohttp = services.module("aiohttp")
+        timeout = FSStore("http://127.0.0.1/limits").fs.client_kwargs["timeout"]
+        assert (timeout.total, timeout.sock_read) == (None, 60)
+        mine = aiohttp.ClientTimeout(sock_read=3)
+        options = {"client_kwargs": {"timeout": mine, "trust_env": True}}
+        assert FSStore("http://127.0.0.1/limits", **options).fs.client_kwargs["timeout"] is mine

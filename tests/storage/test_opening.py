@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import servers
 import services
-from s3 import STORES
+from clouds import S3_STORES as STORES
 
 import zarrc
 from zarrc.storage import ABSStore, MemoryStore, MongoDBStore, RedisStore
@@ -216,5 +216,5 @@ def test_http(http_server):
         root.zeros(f"a{i}", shape=10, chunks=5).attrs["unit"] = "mm"
     zarrc.consolidate_metadata(str(folder))
     with servers.proxy(http_server.port) as proxy:
-        read(zarrc.open_consolidated(f"{proxy.url}/opening.zarr", mode="r", zarr_format=2), 5)
-        assert proxy.requests == ["GET /opening.zarr/.zmetadata"]
+        read(zarrc.open_consolidated(f"{proxy.url}/files/opening.zarr", mode="r", zarr_format=2), 5)
+        assert proxy.requests == ["GET /files/opening.zarr/.zmetadata"]

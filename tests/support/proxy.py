@@ -14,8 +14,8 @@ It prints its port and a second one, where it is told what to do: a JSON object 
 ``{}``                                      nothing
 ==========================================  =====================================================
 
-Each answer tells ``requests`` (``"GET /path?query"`` and the Range, if any), ``rounds`` (how often a
-request came while none was being answered for as long as the latency) and ``most`` at a time.
+Each answer tells ``requests`` (``"GET /path?query"`` and the Range, if any, or the name of what is uploaded),
+``rounds`` (how often a request came while none was being answered for as long as the latency) and ``most`` at a time.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 FAULTS = {
@@ -151,6 +152,17 @@ async def read_chunked(reader: asyncio.StreamReader) -> bytes:
             return b"".join(pieces)
 
 
+def told_besides(request: Message) -> Iterator[str]:
+    """What else says what a request asks for: its range, and the name of an object in the body of an upload to GCS."""
+    wanted = request.get("range") or request.get("x-ms-range")
+    if wanted:
+        yield wanted
+    if "uploadType=multipart" in request.first:
+        named = re.search(rb'"name": ?"([^"]*)"', request.body[:1000])
+        if named:
+            yield named[1].decode()
+
+
 class HttpProxy:
     """Passes requests on, over connections that it keeps."""
 
@@ -174,8 +186,7 @@ class HttpProxy:
     async def answer(self, request: Message, writer: asyncio.StreamWriter) -> bool:
         """Answer a request; whether the connection goes on."""
         method, path, _ = request.first.split(" ", 2)
-        wanted = request.get("range") or request.get("x-ms-range")
-        fault = self.state.arrived(f"{method} {path}" + (f" {wanted}" if wanted else ""))
+        fault = self.state.arrived(" ".join([method, path, *told_besides(request)]))
         try:
             return await self.answer_with(fault, request, method, writer)
         finally:

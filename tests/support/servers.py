@@ -169,26 +169,42 @@ def gcs(folder: Path) -> Iterator[Server]:
 
 
 _NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+load_module {module}; daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
     access_log off; keepalive_requests 100000; types {{}} default_type application/octet-stream;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{ listen {host}:{port}; location / {{ root {folder}/files; }} }}
+    client_max_body_size 0; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
+    fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+    server {{
+        listen {host}:{port}; root {folder}; autoindex on; autoindex_exact_size on;
+        location /files/ {{ }}
+        location /dav/ {{
+            dav_methods PUT DELETE MKCOL COPY MOVE; dav_ext_methods PROPFIND OPTIONS;
+            create_full_put_path on;
+        }}
+        location /private/ {{ auth_basic "in"; auth_basic_user_file {folder}/users; }}
+    }}
 }}
 """
+_DAV_MODULE = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so"
+
+HTTP_USER = "me"
+HTTP_PASSWORD = "swordfish"
 
 
 @contextmanager
 def http(folder: Path) -> Iterator[Server]:
-    """nginx, which serves ``folder / "files"``."""
+    """nginx: ``folder / "files"`` can be read and listed, ``"dav"`` written too, and ``"private"`` read by one user."""
     program = _program("nginx")
-    (folder / "files").mkdir(parents=True)
+    if not Path(_DAV_MODULE).exists():
+        services.missing("nginx's module for WebDAV")
+    for name in ("files", "dav", "private"):
+        (folder / name).mkdir(parents=True)
+    (folder / "users").write_text(f"{HTTP_USER}:{{PLAIN}}{HTTP_PASSWORD}\n")
 
     def command(port: int) -> list[str]:
         path = folder / "nginx.conf"
-        path.write_text(_NGINX.format(folder=folder, host=HOST, port=port))
+        path.write_text(_NGINX.format(folder=folder, host=HOST, port=port, module=_DAV_MODULE))
         return [program, "-e", str(folder / "error.log"), "-c", str(path)]
 
     with running(command, folder) as server:

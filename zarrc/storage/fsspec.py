@@ -10,10 +10,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
+from zarrc.config import config
 from zarrc.storage.base import Store, keys_under, normalize_storage_path, own_mapping
+from zarrc.storage.fsspec_limits import limit_retries, with_limits
 from zarrc.storage.remote import (
     RemoteStore,
-    concurrency,
     executor,
     finished,
     hidden,
@@ -151,10 +152,13 @@ class FSStore(RemoteStore):
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("fs", "path", "normalize_keys", "key_separator", "mode", "exceptions")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"retries": vars(self.fs).get("retries")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        retries = state.pop("retries")
         self.__dict__.update(state)
+        if retries is not None:
+            self.fs.retries = retries
         self._open()
 
     @property
@@ -184,14 +188,17 @@ class FSStore(RemoteStore):
         if self._is_asynchronous:
             from asyncio import run_coroutine_threadsafe
 
-            return run_coroutine_threadsafe(question, self.fs.loop)
+            return run_coroutine_threadsafe(_in_time(question, config.get("async.timeout")), self.fs.loop)
         if self._is_cache:
             return executor().submit(_run_locked, args[0], question)
         return finished(_run, question)
 
     def _after_fork(self) -> None:
         """Ask through a file system of this process: the other one's threads are not here."""
+        retries = vars(self.fs).get("retries")
         self.fs = type(self.fs)(*self.fs.storage_args, **self.fs.storage_options)
+        if retries is not None:
+            self.fs.retries = retries
         self._process = os.getpid()
 
     async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -419,18 +426,16 @@ def _open_url(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
         raise ValueError(
             f"cannot open {hidden(url)!r}: the package fsspec is not installed (pip install 'zarrc[fsspec]')"
         ) from None
-    options = dict(storage_options)
-    if re.match(r"(?!.*::)(?:file://|(?!.*://))", url):
-        options.pop("auto_mkdir", None)
-    if re.match(r"s3a?://", url):
-        # as many connections as requests that may be under way; the client has 10
-        config = {"max_pool_connections": max(10, concurrency()), **options.get("config_kwargs", {})}
-        options["config_kwargs"] = config
     try:
+        options = with_limits(url, storage_options)
+        if re.match(r"(?!.*::)(?:file://|(?!.*://))", url):
+            options.pop("auto_mkdir", None)
         fs, path = url_to_fs(url, **options)
     except ImportError as error:
         raise ValueError(f"cannot open {hidden(url)!r}: {error}") from error
-    return _blocking(fs), path
+    fs = _blocking(fs)
+    limit_retries(fs)
+    return fs, path
 
 
 def _blocking(fs: Any) -> Any:
@@ -438,6 +443,18 @@ def _blocking(fs: Any) -> Any:
     if not getattr(fs, "asynchronous", False):
         return fs
     return type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
+
+
+async def _in_time(question: Coroutine[Any, Any, Any], seconds: float | None) -> Any:
+    """What a coroutine returns, if that is not too late."""
+    if seconds is None:
+        return await question
+    from asyncio import wait_for
+
+    try:
+        return await wait_for(question, seconds)
+    except TimeoutError as error:
+        raise error if str(error) else TimeoutError(f"no answer within {seconds} seconds") from None
 
 
 def _run(question: Coroutine[Any, Any, Any]) -> Any:

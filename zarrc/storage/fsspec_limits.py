@@ -1,0 +1,79 @@
+"""How long file systems of fsspec wait for a server, where their user does not say it.
+
+Left to themselves they wait for minutes, and try again so often that a server which does not answer any
+more would keep a program waiting for hours. Silence is what counts: a long transfer that moves is not broken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zarrc.storage.remote import SECONDS, concurrency
+
+_S3 = ("s3", "s3a")
+_S3_SECONDS = 15  # which the attempts of botocore, five, and those of s3fs multiply
+_S3_RETRIES = 2  # of s3fs: around a request, and again around that and its body
+
+
+def with_limits(url: str, storage_options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for opening a URL: those given, and time-outs.
+
+    Parameters
+    ----------
+    url : str
+        A chain of several has each one's options under its protocol.
+    storage_options : mapping
+        What is given there is left as it is.
+    """
+    parts = url.split("::")
+    options = dict(storage_options)
+    if len(parts) == 1:
+        return _merged(_limits(_protocol(url)), options)
+    for protocol in map(_protocol, parts):
+        limits = _limits(protocol)
+        if limits:
+            options[protocol] = _merged(limits, options.get(protocol, {}))
+    return options
+
+
+def _protocol(url: str) -> str:
+    return url.partition("://")[0]
+
+
+def _limits(protocol: str) -> dict[str, dict[str, Any]]:
+    if protocol in _S3:
+        config: dict[str, Any] = {"connect_timeout": _S3_SECONDS, "read_timeout": _S3_SECONDS}
+        # as many connections as requests that may be under way; the client has 10
+        config["max_pool_connections"] = max(10, concurrency())
+        return {"config_kwargs": config}
+    if protocol in ("http", "https"):
+        return {"client_kwargs": {"timeout": _silence()}}
+    if protocol in ("gs", "gcs"):
+        return {"session_kwargs": {"timeout": _silence()}}
+    return {}
+
+
+def _silence() -> Any:
+    """Time-outs of aiohttp, which by itself ends every transfer after five minutes."""
+    from aiohttp import ClientTimeout
+
+    return ClientTimeout(total=None, sock_connect=SECONDS, sock_read=SECONDS)
+
+
+def _merged(limits: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(options)
+    for name, each in limits.items():
+        merged[name] = {**each, **(options.get(name) or {})}
+    return merged
+
+
+def limit_retries(fs: Any) -> None:
+    """Have s3fs try fewer times, which takes no option for that: its loops are inside each other."""
+    for each in (fs, getattr(fs, "fs", None)):  # of a cache, what it is a cache of
+        if each is not None and set(_S3) & set(_protocols(each)) and "retries" not in vars(each):
+            each.retries = min(type(each).retries, _S3_RETRIES)
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
