@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import time
 
 import pytest
 import servers
 import services
 
 import zarrc
-from zarrc.errors import PartialWriteError, StoreError, StoreTimeoutError
+from zarrc.errors import PartialWriteError, StoreError, StorePermissionError, StoreTimeoutError
 from zarrc.storage import RedisStore
 from zarrc.testing import StoreTests
 
@@ -100,3 +101,79 @@ def test_failures_are_not_missing_keys(redis_server, fault, error):
         assert set(caught.value.failed) == {"2", "3"}
         proxy.clear()
         assert (z[:] == 7).all()
+
+
+def test_a_server_that_is_dead_ends_soon(redis_server):
+    """Without retries of the user's own."""
+    with (
+        servers.proxy(redis_server.port, "tcp") as proxy,
+        RedisStore(port=proxy.port, socket_timeout=0.5) as store,
+    ):
+        store["a"] = b"1"
+        proxy.tell(fault="stall")
+        began = time.monotonic()
+        with pytest.raises(StoreTimeoutError, match="'a'"):
+            store["a"]
+        assert time.monotonic() - began < 10
+    nobody = RedisStore(port=servers.free_port())
+    assert nobody.client.get_connection_kwargs()["socket_timeout"] == 20
+    for ask in (lambda: nobody["a"], lambda: nobody.getitems(["a", "b"]), lambda: list(nobody)):
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="redis://localhost"):
+            ask()
+        assert time.monotonic() - began < 10
+
+
+def test_what_fails_once_is_tried_again(redis_server):
+    with servers.proxy(redis_server.port, "tcp") as proxy, RedisStore("again", port=proxy.port) as store:
+        store.setitems({"a": b"1", "b": b"2"})
+        for fault in ("reset", "truncate"):
+            proxy.tell(clear=True, fault=fault, times=1)
+            assert store.getitems(["a", "b"]) == {"a": b"1", "b": b"2"}
+
+
+def test_half_of_a_message_is_no_value(redis_server):
+    once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+    with (
+        servers.proxy(redis_server.port, "tcp") as proxy,
+        RedisStore("cut", port=proxy.port, retry=once) as store,
+    ):
+        store["a"] = bytes(10_000)
+        proxy.tell(fault="truncate")
+        for read in (
+            lambda: store["a"],
+            lambda: store.getitems(["a"]),
+            lambda: store.get_partial("a", 5, 100),
+        ):
+            with pytest.raises(StoreError, match="'a'"):
+                read()
+
+
+def test_a_write_that_fails_half_way_says_what_is_stored(redis_server):
+    """A message for as many keys as may be asked for at a time: the second one is lost."""
+    once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+    with (
+        servers.proxy(redis_server.port, "tcp") as proxy,
+        RedisStore("half", port=proxy.port, retry=once) as store,
+        zarrc.config.set({"async.concurrency": 2}),
+    ):
+        store["x"] = b"1"
+        proxy.tell(fault="reset", match="half:2", times=1)
+        with pytest.raises(PartialWriteError, match="of 6 keys 4 were written") as failed:
+            store.setitems({str(i): b"%d" % i for i in range(6)})
+        assert (failed.value.done, failed.value.failed) == (("0", "1", "4", "5"), ("2", "3"))
+        assert sorted(store) == ["0", "1", "4", "5", "x"]
+
+
+def test_a_refusal_of_the_server(tmp_path):
+    """A wrong password, and a server that is full."""
+    with servers.redis(tmp_path, "--requirepass", "swordfish", "--maxmemory", "2mb") as server:
+        for kwargs in ({}, {"password": "wrong-password"}):
+            with RedisStore(port=server.port, **kwargs) as store:
+                with pytest.raises(StorePermissionError, match="'a'") as failed:
+                    store["a"]
+                assert "wrong-password" not in str(failed.value)
+        with RedisStore(port=server.port, password="swordfish") as store:
+            with pytest.raises(PartialWriteError, match="'b'") as failed:
+                store.setitems({"a": b"1", "b": bytes(4_000_000)})
+            assert "swordfish" not in str(failed.value)

@@ -16,7 +16,6 @@ from zarrc.storage.base import (
     own_mapping,
 )
 from zarrc.storage.remote import (
-    SECONDS,
     RemoteStore,
     Window,
     at_once,
@@ -29,6 +28,8 @@ from zarrc.storage.remote import (
 )
 
 _SCAN_COUNT = 10_000  # keys of the database that one step of a listing looks at
+_SECONDS = 20.0  # until an unanswered try fails
+_TRIES = 3
 _PATTERN_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 
 
@@ -47,7 +48,8 @@ class RedisStore(RemoteStore):
         A client of yours, instead of ``**kwargs``. It must not decode responses.
     **kwargs
         Passed to `redis.Redis`: ``host``, ``port``, ``unix_socket_path``, …; ``url`` goes to
-        ``redis.Redis.from_url``. ``socket_timeout`` is 60 seconds if nothing else is said.
+        ``redis.Redis.from_url``. If nothing else is said, ``socket_timeout`` is 20 seconds, and ``retry``
+        tries three times.
 
     Raises
     ------
@@ -100,7 +102,8 @@ class RedisStore(RemoteStore):
     def _connect(self) -> Any:
         import redis
 
-        kwargs = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS, **self._kwargs}
+        limits = {"socket_timeout": _SECONDS, "socket_connect_timeout": _SECONDS, "retry": _retry()}
+        kwargs = {**limits, **self._kwargs}
         url = kwargs.pop("url", None)
         return redis.Redis(**kwargs) if url is None else redis.Redis.from_url(url, **kwargs)
 
@@ -304,6 +307,14 @@ class RedisStore(RemoteStore):
         """Give back the connections."""
         if self._given is None:
             self.client.close()
+
+
+def _retry() -> Any:
+    """Redis's own would try eleven times."""
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
+
+    return Retry(ExponentialBackoff(cap=1.0, base=0.1), _TRIES - 1)
 
 
 def _last(start: int, nbytes: int | None) -> int:
