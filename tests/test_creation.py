@@ -776,10 +776,20 @@ class TestDescribedAlike:
         monkeypatch.undo()
         assert zarrc.create(3, dtype="i4").compressor.codec_id == "blosc"
 
-    def test_warnings_come_again(self):
+    @pytest.mark.parametrize("sizes", [{"shape": 3.0}, {"shape": 3, "chunks": (3.0,)}])
+    def test_warnings_come_again(self, sizes):
         for _ in range(2):
             with pytest.warns(UserWarning, match="is taken as"):
-                zarrc.create(3.0, dtype="i4")
+                zarrc.create(**sizes, dtype="i4")
+
+    def test_numbers_of_numpy_with_the_same_bits(self):
+        one, other = (zarrc.create(3, dtype="f8", fill_value=n) for n in (np.int32(1), np.float32(1.4e-45)))
+        assert (one.fill_value, other.fill_value) == (1, np.float32(1.4e-45))
+
+    def test_numbers_of_numpy_in_codecs(self):
+        store = {}
+        zarrc.create(3, dtype="i4", compressor=zarrc.Zstd(np.int64(3)), store=store)
+        assert json.loads(store[".zarray"])["compressor"]["level"] == 3
 
     def test_documents(self):
         stores = [{}, {}, {}]

@@ -19,25 +19,32 @@ PREFIX = "numcodecs."
 _UNSPECIFIED = {"U": "fixed_length_utf32", "S": "null_terminated_bytes", "V": "raw_bytes"}
 
 
-def caution(metadata: ArrayMetadata) -> None:
-    """Warn of what a new array of format 3 has that is not specified, and of shards that are read as a whole."""
+Caution = tuple[str, type[Warning]]
+
+
+def find_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:
+    """Return what to warn of: what has no specification in a new array of format 3, and shards read as a whole."""
+    return tuple(_found(metadata))
+
+
+def _found(metadata: ArrayMetadata) -> Iterator[Caution]:
     names = [name for name in _codec_names(metadata.codecs) if name.startswith(PREFIX)]
     if names:
-        _warn(
+        yield (
             "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
             f"zarr implementations. Found here: {', '.join(names)}",
             ZarrUserWarning,
         )
     data_type = _unspecified_data_type(metadata)
     if data_type is not None:
-        _warn(
+        yield (
             f"The data type ({data_type}) does not have a Zarr V3 specification. Other implementations may "
             "not read arrays of it, and how they are stored may change",
             UnstableSpecificationWarning,
         )
     others = [codec.name for codec in metadata.codecs if codec.name != SHARDING]
     if others and len(others) < len(metadata.codecs):
-        _warn(
+        yield (
             f"Combining a `{SHARDING}` codec with {', '.join(others)} in one chain: each such codec disables "
             "partial reads and writes, which may lead to inefficient performance",
             ZarrUserWarning,
@@ -65,9 +72,15 @@ def _codec_names(codecs: Iterable[Any]) -> Iterator[str]:
         yield from _codec_names((configuration or {}).get("codecs", ()))
 
 
-def _warn(message: str, category: type[Warning]) -> None:
+def warn_of(cautions: Iterable[Caution]) -> None:
     """Warn at the line of the user's that led here."""
-    frame, level = sys._getframe(1), 2
+    for message, category in cautions:
+        warnings.warn(message, category, stacklevel=_level_of_user())
+
+
+def _level_of_user() -> int:
+    """Return how far above the caller the user's line is, as `warnings.warn` counts."""
+    frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("zarrc."):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    return level

@@ -17,6 +17,8 @@ from .codecs import chain, registry
 from .codecs.base import ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES
 from .errors import BadCompressorError
 from .metadata import v2
+from .metadata.alike import is_plain
+from .metadata.documents import dump, load
 from .metadata.fill_values import EncodedFill
 from .metadata.model import SHARDING, ArrayMetadata, CodecSpec
 
@@ -306,7 +308,10 @@ def _spec(codec: Any) -> CodecSpec:
         return codec
     if isinstance(codec, str):
         raise BadCompressorError(codec)
-    return CodecSpec(*registry.normalize(codec))
+    name, configuration = registry.normalize(codec)
+    if not is_plain(configuration):  # NumPy's numbers, say
+        configuration = load(dump(configuration, indent=None), f"the configuration of codec {name!r}")
+    return CodecSpec(name, configuration)
 
 
 def _check_kinds(word: str, specs: Specs, kind: str) -> None:

@@ -17,11 +17,11 @@ from .arguments import (
     normalize_shape,
     normalize_shards,
 )
-from .cautions import caution
+from .cautions import Caution, find_cautions, warn_of
 from .codecs.chain import MOST_REMEMBERED
 from .coding import Coding, Specs, build_specs, complete, encoded_fill, object_data_type, shard
 from .config import config as settings
-from .metadata.alike import content_key
+from .metadata.alike import content_key, is_plain
 from .metadata.dtypes import native_dtype
 from .metadata.fill_values import normalize_fill_value, normalize_text
 from .metadata.model import SHARDING, ArrayMetadata, ChunkKeyEncoding, with_attributes
@@ -81,34 +81,61 @@ def array_metadata(
     words = (zarr_format, shape, dtype, chunks, shards, fill_value, order, object_codec, dimension_names)
     keys = (chunk_key_encoding, dimension_separator, None if store is None else separator_of(store))
     described = _key_of(words, keys, coding)
-    metadata = _described.get(described)  # type: ignore[arg-type]
-    if metadata is None:
+    known = _described.get(described)  # type: ignore[arg-type]
+    if known is None:
         metadata = _array_metadata(*words, coding, chunk_key_encoding, dimension_separator, store)
+        known = metadata, find_cautions(metadata) if zarr_format == 3 else ()
         if described is not None:
-            _remember(described, metadata)
-    if zarr_format == 3:
-        caution(metadata)
+            _remember(described, known)
+    metadata, cautions = known
+    warn_of(cautions)
     return with_attributes(metadata, dict(attributes or {}))
 
 
 # what arrays became that were described by the same plain words: a hierarchy often has many
-_described: dict[bytes, ArrayMetadata] = {}
+_Described = tuple[ArrayMetadata, tuple[Caution, ...]]
+_described: dict[bytes, _Described] = {}
 
 
-def _remember(key: bytes, metadata: ArrayMetadata) -> None:
+def _remember(key: bytes, described: _Described) -> None:
     if len(_described) >= MOST_REMEMBERED:
         _described.clear()
-    _described[key] = metadata
+    _described[key] = described
 
 
 def _key_of(words: tuple[Any, ...], keys: tuple[Any, ...], coding: Coding) -> bytes | None:
     """Return bytes that are equal for equal descriptions; None where there is more in them than plain data."""
-    zarr_format, shape, dtype, *_, object_codec, _ = words
-    lengths = shape if isinstance(shape, tuple) else (shape,)
-    if type(dtype) is not str or object_codec is not None or any(type(n) is not int for n in lengths):
+    zarr_format, shape, dtype, chunks, shards, *others = words
+    if any(
+        type(n) is float for sizes in (shape, chunks, shards) for n in _listed(sizes)
+    ):  # warned of each time
         return None
     usual = _usual_codecs(zarr_format), settings.get("array.target_shard_size_bytes")
-    return content_key((words, keys, tuple(vars(coding).values()), usual))
+    said = (
+        zarr_format,
+        shape,
+        _spelled(dtype),
+        chunks,
+        shards,
+        *others,
+        *keys,
+        *vars(coding).values(),
+        *usual,
+    )
+    return content_key(said) if is_plain(said) else None
+
+
+def _listed(sizes: Any) -> Sequence[Any]:
+    return sizes if isinstance(sizes, tuple | list) else (sizes,)
+
+
+def _spelled(dtype: Any) -> Any:
+    """Return a data type as a string where that says all of it; else what it is."""
+    if isinstance(dtype, type) and (dtype in (bool, int, float, complex) or issubclass(dtype, np.number)):
+        dtype = np.dtype(dtype)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufcSUmM" and dtype.metadata is None:
+        return dtype.str
+    return dtype
 
 
 def _usual_codecs(zarr_format: int) -> Any:

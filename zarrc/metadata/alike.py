@@ -84,46 +84,72 @@ class Contents:
 
 
 class Layouts:
-    """Contents of documents laid out as text, but for what differs between arrays that are alike."""
+    """Documents laid out as text, but for the members that differ between arrays that are alike.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[bytes, bool], tuple[str, str, str]] = {}
+    Parameters
+    ----------
+    names : tuple of str
+        Of those members, in the order in which they are written.
+    indent : int
+    sort_keys : bool
+        As `documents.dump` takes them.
+    """
 
-    def dump(self, content: dict[str, Any], indent: int) -> bytes:
-        """Return a content that has a shape and, later, attributes as `documents.dump` does."""
+    def __init__(self, names: tuple[str, ...], indent: int, sort_keys: bool = False) -> None:
+        self._names = names
+        self._indent = indent
+        self._sort_keys = sort_keys
+        self._marks = {name: f"\0{name}" for name in names}
+        self._known: dict[tuple[bytes, bool], list[str]] = {}
+
+    def dump(self, content: dict[str, Any]) -> bytes:
+        """Return a content that has these members as `documents.dump` does."""
         strict = bool(config.get("json_strict", False))
-        rest = content_key({**content, "shape": None, "attributes": None})
-        if rest is None:
-            return dump(content, indent)
-        texts = self._known.get((rest, strict))
+        marked = content | self._marks
+        key = content_key(marked)
+        if key is None:
+            return dump(content, self._indent, self._sort_keys)
+        texts = self._known.get((key, strict))
         if texts is None:
-            marked = {**content, "shape": _SHAPE, "attributes": _ATTRIBUTES}
-            texts = _around(dump(marked, indent).decode())
-            if texts is None:
-                return dump(content, indent)
+            texts = self._around_marks(dump(marked, self._indent, self._sort_keys).decode())
             if len(self._known) >= _MOST_CONTENTS:
                 self._known.clear()
-            self._known[rest, strict] = texts
-        shape = lay_out(content["shape"], indent, strict)
-        attributes = lay_out(content["attributes"], indent, strict)
-        return "".join((texts[0], shape, texts[1], attributes, texts[2])).encode("ascii")
+            self._known[key, strict] = texts
+        if len(texts) != len(self._names) + 1:
+            return dump(content, self._indent, self._sort_keys)
+        parts = [texts[0]]
+        for name, after in zip(self._names, texts[1:], strict=True):
+            parts += lay_out(content[name], self._indent, strict, self._sort_keys), after
+        return "".join(parts).encode("ascii")
+
+    def _around_marks(self, text: str) -> list[str]:
+        """Return what is before, between and after the marks; more parts where the content has one by itself."""
+        for mark in self._marks.values():
+            text = text.replace(json.dumps(mark), _CUT)
+        return text.split(_CUT)
 
 
-_SHAPE, _ATTRIBUTES = "\0shape", "\0attributes"
+_CUT = "\0"  # which no document has
 
 
-def _around(text: str) -> tuple[str, str, str] | None:
-    """Return what is before, between and after the two marks; None unless each is there once, in order."""
-    before, _, rest = text.partition(json.dumps(_SHAPE))
-    between, mark, after = rest.partition(json.dumps(_ATTRIBUTES))
-    again = any(
-        json.dumps(name) in part for name in (_SHAPE, _ATTRIBUTES) for part in (before, between, after)
-    )
-    return None if again or not mark else (before, between, after)
+def is_plain(value: Any) -> bool:
+    """Say whether a value and all that it holds are JSON values, or tuples."""
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) not in _LISTS:
+        return type(value) in _SCALARS
+    return all(is_plain(each) for each in value if type(each) not in _SCALARS)
+
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_LISTS = frozenset((tuple, list))
 
 
 def content_key(content: Any) -> bytes | None:
-    """Return bytes that are equal for equal JSON values and nothing else; None where there are other values."""
+    """Return bytes that are equal for equal plain values and nothing else; None where there are others.
+
+    Of others that have a buffer, such as NumPy's numbers, `is_plain` must be asked before.
+    """
     try:
         return marshal.dumps(content, 2)
     except ValueError:

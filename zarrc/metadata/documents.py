@@ -79,9 +79,9 @@ def dump(content: dict, indent: int | None, sort_keys: bool = False) -> bytes:
     return (json.dumps(json.loads(text)) if indent is None else text).encode("ascii")
 
 
-def lay_out(value: Any, indent: int, strict: bool) -> str:
+def lay_out(value: Any, indent: int, strict: bool, sort_keys: bool = False) -> str:
     """Return a member of a document as `dump` lays it out there."""
-    return _lay_out(value, "\n" + " " * indent, " " * indent, False, strict)
+    return _lay_out(value, "\n" + " " * indent, " " * indent, sort_keys, strict)
 
 
 def _lay_out(value: Any, line: str, indent: str, sort_keys: bool, strict: bool) -> str:

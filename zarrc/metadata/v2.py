@@ -14,7 +14,7 @@ import numpy as np
 from zarrc.errors import MetadataError
 
 from . import dtypes, fill_values
-from .alike import Contents, content_key
+from .alike import Contents, Layouts, content_key
 from .documents import dump, load, mapping, require, shorten, sizes
 from .model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata, is_reversal
 
@@ -27,7 +27,10 @@ FORMAT3_NAMES = ("crc32c", "vlen-utf8", "vlen-bytes")
 NAMES = SAME_NAMES + FORMAT3_NAMES
 PREFIX = "numcodecs."
 
+INDENT = 4
+
 _contents = Contents()  # what was decoded before
+_layouts = Layouts(("shape",), INDENT, sort_keys=True)
 
 
 def decode_array(document: bytes | str | Mapping, attributes: dict | None = None) -> ArrayMetadata:
@@ -97,7 +100,7 @@ def encode_array(meta: ArrayMetadata) -> bytes:
     separator = _separator(meta.chunk_key_encoding)
     if separator == "/" or "dimension_separator" in meta.extra:
         content["dimension_separator"] = separator
-    return encode_document(content)
+    return _layouts.dump(content)
 
 
 def decode_group(document: bytes | str | Mapping, attributes: dict | None = None) -> GroupMetadata:
@@ -139,7 +142,7 @@ def encode_attributes(attributes: dict) -> bytes:
 
 def encode_document(content: dict) -> bytes:
     """Return the content of a document of format 2 as the bytes that are stored."""
-    return dump(content, indent=4, sort_keys=True)
+    return dump(content, INDENT, sort_keys=True)
 
 
 def _check_format(content: dict, what: str) -> None:

@@ -31,7 +31,7 @@ ARRAY_KEYS = (
 
 # what was decoded before: stored texts, and contents of consolidated metadata
 _templates = Templates()
-_layouts = Layouts()
+_layouts = Layouts(("shape", "attributes"), indent=2)
 _contents = Contents()
 
 # elements of these kinds have a byte order; those of other kinds none, or one that codecs may leave unsaid
@@ -97,7 +97,7 @@ def encode(meta: ArrayMetadata | GroupMetadata) -> bytes:
         Format 3 cannot say it.
     """
     content = encode_document(meta)
-    return _layouts.dump(content, indent=2) if isinstance(meta, ArrayMetadata) else dump_document(content)
+    return _layouts.dump(content) if isinstance(meta, ArrayMetadata) else dump_document(content)
 
 
 def encode_document(meta: ArrayMetadata | GroupMetadata) -> dict:

@@ -79,16 +79,16 @@ def _check_there(location: str, mode: str) -> None:
 
 
 # how a path or URL says which store it wants; the first row that fits is taken
-_OPENERS: tuple[tuple[str, Callable[[str, str, Options], Store]], ...] = (
-    (r"file://", _file_url),
-    (r"memory://", _memory_url),
-    (r".*(://|::).*\.n5/?$", _n5_url),
-    (r".*(://|::)", _url),
-    (r".*\.zip$", _zip),
-    (r".*\.n5$", _n5),
-    (r".*\.l?mdb$", _lmdb),
-    (r".*\.(sqlite|sqldb)$", _sqlite),
-    (r"", _local),
+_OPENERS: tuple[tuple[re.Pattern[str], Callable[[str, str, Options], Store]], ...] = (
+    (re.compile(r"file://"), _file_url),
+    (re.compile(r"memory://"), _memory_url),
+    (re.compile(r".*(://|::).*\.n5/?$"), _n5_url),
+    (re.compile(r".*(://|::)"), _url),
+    (re.compile(r".*\.zip$"), _zip),
+    (re.compile(r".*\.n5$"), _n5),
+    (re.compile(r".*\.l?mdb$"), _lmdb),
+    (re.compile(r".*\.(sqlite|sqldb)$"), _sqlite),
+    (re.compile(r""), _local),
 )
 
 
@@ -160,7 +160,7 @@ def _open_location(arg: str | os.PathLike[str], mode: str, options: Options) -> 
     if not location:
         raise ValueError("an empty path names no store")
     for pattern, opener in _OPENERS:
-        if re.match(pattern, location):
+        if pattern.match(location):
             return opener(location, mode, options)
     raise AssertionError("the last row fits everything")
 
