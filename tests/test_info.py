@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import zarrc
-from zarrc.info import human_readable_size, text_report, tree_html, tree_text
+from zarrc.info import human_readable_size, text_report
 
 
 @pytest.mark.parametrize(
@@ -164,32 +164,3 @@ def test_html_is_escaped():
     html = z.info._repr_html_()
     assert html.startswith('<table class="zarr-info">')
     assert "Delta(dtype=&#x27;&lt;f8&#x27;)" in html
-    assert tree_html(("<b>", []), False) == "<div>&lt;b&gt;</div>"
-
-
-def test_trees():
-    tree = ("/", [("a", [("b", [("c", [])]), ("d", [])]), ("e", [("f", [])])])
-    assert tree_text(tree) == (
-        "/\n"
-        " ├── a\n"
-        " │   ├── b\n"
-        " │   │   └── c\n"
-        " │   └── d\n"
-        " └── e\n"
-        "     └── f"
-    )  # fmt: skip
-    assert tree_text(("/", [])) == "/"
-    assert tree_html(("/", [("a", [])]), True) == (
-        "<details open><summary>/</summary><ul><li><div>a</div></li></ul></details>"
-    )
-
-
-def test_trees_in_notebooks_and_in_ascii():
-    group = zarrc.group()
-    group.zeros("a/<b>", shape=3)
-    group.zeros("c", shape=3)
-    tree = group.tree()
-    assert bytes(tree) == b"/\n +-- a\n |   +-- <b> (3,) float64\n +-- c (3,) float64"
-    bundle = tree._repr_mimebundle_()
-    assert bundle == {"text/plain": repr(tree), "text/html": tree._repr_html_()}
-    assert "&lt;b&gt; (3,) float64" in bundle["text/html"]

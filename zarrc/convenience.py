@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,10 @@ from .core import Array
 from .creation import array, open_array
 from .errors import GroupNotFoundError, PathNotFoundError, ZarrUserWarning
 from .hierarchy import Group, open_group
-from .info import TreeViewer
 from .metadata.model import ArrayMetadata
 from .placing import READ_MODES, Place, check_mode, place, with_consolidated
 from .storage.consolidated import CONSOLIDATED_KEY, ConsolidatedMetadataStore
-
-if TYPE_CHECKING:
-    from .info import Branch
+from .trees import Branch, TreeViewer
 
 
 def open(
@@ -403,17 +400,18 @@ def tree(grp: Any, expand: bool = False, level: int | None = None) -> TreeViewer
     expand : bool
         Show all levels unfolded in a notebook.
     level : int
-        How many levels to show; all unless given.
+        How many levels to show; all unless given. See `Group.tree`.
     """
     if isinstance(grp, Group):
         return grp.tree(expand, level)
-    return TreeViewer(lambda: _branch(grp, (grp.name or "/").rpartition("/")[2] or "/", level), expand)
+    name = (grp.name or "/").rpartition("/")[2] or "/"
+    return TreeViewer(lambda limit: _branch(grp, name, level), expand)
 
 
 def _branch(node: Any, name: str, level: int | None) -> Branch:
     if hasattr(node, "shape"):
-        return f"{name} {node.shape} {node.dtype}", []
+        return Branch(name, f"{node.shape} {node.dtype}")
     if level == 0:
-        return name, []
+        return Branch(name)
     deeper = None if level is None else level - 1
-    return name, [_branch(node[key], key, deeper) for key in sorted(node)]
+    return Branch(name, below=[_branch(node[key], key, deeper) for key in sorted(node)])

@@ -18,11 +18,12 @@ from .errors import (
     GroupNotFoundError,
     PathNotFoundError,
 )
-from .info import Branch, InfoReporter, TreeViewer, group_items
+from .info import InfoReporter, group_items
 from .layout import plant
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place, with_consolidated
 from .storage.store_path import StorePath
+from .trees import Branch, Limit, TreeViewer, TreeViewer3
 
 Metadata = ArrayMetadata | GroupMetadata
 
@@ -483,7 +484,12 @@ class Group(Changing, MutableMapping):
         return None
 
     def tree(
-        self, expand: bool = False, level: int | None = None, *, max_nodes: int = 500, plain: bool = False
+        self,
+        expand: bool = False,
+        level: int | None = None,
+        *,
+        max_nodes: int | None = None,
+        plain: bool = False,
     ) -> TreeViewer:
         """Return a view of the hierarchy that prints as a tree.
 
@@ -492,25 +498,32 @@ class Group(Changing, MutableMapping):
         expand : bool
             Show all levels unfolded in a notebook.
         level : int
-            How many levels to show; all unless given.
-        max_nodes, plain
-            Accepted; text is always plain, and all nodes are shown.
+            How many levels to show; all unless given. In format 3 the direct members are level 0.
+        max_nodes : int
+            In format 3: show no more than so many nodes, 500 unless given. Format 2 shows all.
+        plain : bool
+            In format 3: names are not bold, also where the output is a terminal.
         """
-        return TreeViewer(lambda: self._branch(self.basename or "/", level), expand=expand)
+        if self.zarr_format == 2:
+            return TreeViewer(lambda limit: self._branch(self.basename or "/", level, limit), expand)
+        levels = None if level is None else level + 1
+        return TreeViewer3(lambda limit: self._branch(self.name, levels, limit), expand, max_nodes, plain)
 
-    def _branch(self, label: str, level: int | None) -> Branch:
+    def _branch(self, label: str, level: int | None, limit: Limit) -> Branch:
+        branch = Branch(label)
         if level == 0:
-            return label, []
+            return branch
         deeper = None if level is None else level - 1
-        below: list[Branch] = []
         printed: dict[np.dtype, str] = {}  # NumPy takes its time to print one
         for name, path, metadata in self._documents():
+            if not limit.admits_one_more():
+                break
             if isinstance(metadata, ArrayMetadata):
                 dtype = printed.get(metadata.dtype) or printed.setdefault(metadata.dtype, str(metadata.dtype))
-                below.append((f"{name} {metadata.shape} {dtype}", []))
+                branch.below.append(Branch(name, f"{metadata.shape} {dtype}"))
             else:
-                below.append(self._open_group(path, metadata)._branch(name, deeper))
-        return label, below
+                branch.below.append(self._open_group(path, metadata)._branch(name, deeper, limit))
+        return branch
 
 
 def _reopen(

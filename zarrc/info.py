@@ -1,4 +1,4 @@
-"""Printed reports about arrays and groups: what ``z.info`` and ``group.tree()`` show.
+"""Printed reports about arrays and groups: what ``z.info`` shows.
 
 A report is a list of ``(label, value)`` rows. The labels are those that users
 of zarr-python 2 know; arrays of format 3 have rows of their own for what
@@ -7,7 +7,7 @@ format 2 cannot say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,70 +65,6 @@ def html_report(rows: Rows) -> str:
         for label, value in rows
     )
     return f'<table class="zarr-info"><tbody>{"".join(cells)}</tbody></table>'
-
-
-Branch = tuple[str, list]
-
-
-class TreeViewer:
-    """Shows a hierarchy as text or as nested HTML lists.
-
-    Parameters
-    ----------
-    root : callable
-        Returns the root as a pair of its label and the list of such pairs below
-        it. It is called each time that the tree is shown.
-    expand : bool
-        Show all levels unfolded in a notebook.
-    """
-
-    def __init__(self, root: Callable[[], Branch], expand: bool = False) -> None:
-        self.root = root
-        self.expand = expand
-
-    def __repr__(self) -> str:
-        return tree_text(self.root())
-
-    def __bytes__(self) -> bytes:
-        drawn = tree_text(self.root())
-        return drawn.replace("├──", "+--").replace("└──", "+--").replace("│", "|").encode()
-
-    def _repr_html_(self) -> str:
-        return f'<div class="zarr-tree">{tree_html(self.root(), self.expand)}</div>'
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self._repr_html_()}
-
-
-def tree_text(root: Branch) -> str:
-    """Draw a hierarchy, one line for each node.
-
-    >>> print(tree_text(("/", [("a", [("b", [])]), ("c", [])])))
-    /
-     ├── a
-     │   └── b
-     └── c
-    """
-    label, below = root
-    return "\n".join([label, *_tree_lines(below, " ")])
-
-
-def _tree_lines(branches: list[Branch], indent: str) -> Iterator[str]:
-    last = len(branches) - 1
-    for n, (label, below) in enumerate(branches):
-        yield f"{indent}{'└' if n == last else '├'}── {label}"
-        yield from _tree_lines(below, f"{indent}{' ' if n == last else '│'}   ")
-
-
-def tree_html(branch: Branch, expand: bool) -> str:
-    """Return a hierarchy as nested lists that fold."""
-    from html import escape
-
-    label, below = branch
-    if not below:
-        return f"<div>{escape(label)}</div>"
-    items = "".join(f"<li>{tree_html(each, expand)}</li>" for each in below)
-    return f"<details{' open' if expand else ''}><summary>{escape(label)}</summary><ul>{items}</ul></details>"
 
 
 def human_readable_size(nbytes: int) -> str:
