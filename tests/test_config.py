@@ -158,3 +158,12 @@ def test_threads_lose_no_setting():
     for thread in threads:
         thread.join()
     assert [config.get(f"codecs.thread{number}") for number in range(4)] == [199] * 4
+
+
+def test_defaults_as_sections():
+    [defaults] = config.defaults
+    with config.set({"array.order": "F"}):
+        assert config.defaults == [defaults]
+    assert defaults["default_zarr_format"] is None
+    assert defaults["array"]["order"] == "C"
+    assert defaults["async"] == {"concurrency": config.get("async.concurrency")}

@@ -561,3 +561,11 @@ def test_nans_of_other_bits_are_not_lost_where_empty_chunks_are_left_out(zarr_fo
     )
     z[:] = other
     assert zarrc.open_array(store, mode="r")[:].tobytes() == np.full(4, other, "f4").tobytes()
+
+
+@pytest.mark.parametrize(("zarr_format", "name", "basename"), [(2, None, None), (3, "/", "")])
+def test_the_name_of_an_array_at_the_root_is_that_of_its_generation(zarr_format, name, basename):
+    z = zarrc.create_array({}, shape=2, dtype="i4", zarr_format=zarr_format)
+    assert (z.name, z.basename) == (name, basename)
+    assert repr(z) == "<zarrc.core.Array (2,) int32>"
+    assert "Name" not in dict(z.info_items())

@@ -81,7 +81,7 @@ def test_the_group_above_decides_the_format():
 def test_contradictory_and_unknown_formats():
     with pytest.raises(ValueError, match="contradict"):
         zarrc.zeros(5, zarr_format=2, zarr_version=3)
-    with pytest.raises(ValueError, match="must be 2 or 3"):
+    with pytest.raises(ValueError, match="Expected 2, 3, or None"):
         zarrc.zeros(5, zarr_format=4)
 
 

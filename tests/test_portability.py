@@ -140,11 +140,63 @@ def test_nodes_below_arrays_are_refused_with_both_paths(zarr_format):
             "do not support dimension names",
         ),
         ({"shape": 1, "dtype": "i4", "zarr_format": 2, "serializer": "bytes"}, "do not support `serializer`"),
+        (
+            {"shape": 1, "dtype": "i4", "zarr_format": 2, "dimension_names": ["x"]},
+            "dimension_names cannot be used for arrays with zarr_format 2",
+        ),
+        (
+            {"shape": 9, "dtype": "i4", "zarr_format": 2, "chunks": 3, "shards": (9,)},
+            r"with `shard_shape` set to `None`\. Got `shard_shape=\(9,\)` instead",
+        ),
+        ({"shape": 1, "dtype": "i4", "zarr_format": "3.0"}, r"Expected 2, 3, or None\. Got '3.0'"),
     ],
 )
 def test_errors_have_the_words_of_version_3(arguments, message):
     with pytest.raises(ValueError, match=message):
         zarrc.create_array({}, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"chunk_shape": 1, "chunks": 1}, "Only one of chunk_shape or chunks can be provided"),
+        (
+            {"zarr_format": 3, "dimension_separator": "/"},
+            "dimension_separator cannot be used for arrays with zarr_format 3. Use chunk_key_encoding instead",
+        ),
+        (
+            {"zarr_format": 2, "chunk_key_encoding": ("default", "/")},
+            "chunk_key_encoding cannot be used for arrays with zarr_format 2. Use dimension_separator instead",
+        ),
+    ],
+)
+def test_errors_of_create_have_the_words_of_version_3(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        zarrc.create(1, dtype="i4", **arguments)
+
+
+@pytest.mark.parametrize("kind", ["array", "group"])
+def test_what_is_in_the_way_is_named_with_its_store(kind, tmp_path):
+    for store, name in ((tmp_path, repr(str(tmp_path))), ({}, "MemoryStore|KVStore|dict")):
+        root = zarrc.create_group(store)
+        root.create_group("a") if kind == "group" else root.create_array("a", shape=1, dtype="u1")
+        words = rf"path 'a' contains an? {kind}. An? {kind} exists in store .*({name}).* at path 'a'\."
+        with pytest.raises(ValueError, match=words):
+            zarrc.create_group(store, path="a")
+        with pytest.raises(ValueError, match=words):
+            root.create_hierarchy({"a": zarrc.create_group({}).metadata})
+
+
+def test_an_order_that_is_left_behind_is_warned_of():
+    source = zarrc.array([[1, 2], [3, 4]], order="F")
+    with pytest.warns(
+        ZarrUserWarning, match=r"existing order='F' .* format 2 array will be ignored"
+    ) as found:
+        copy = zarrc.from_array({}, data=source, zarr_format=3)
+    assert found[0].filename == __file__
+    assert (copy[:] == source[:]).all()
+    same = zarrc.from_array({}, data=source)
+    assert (same.order, same.metadata) == ("F", source.metadata)
 
 
 def test_hierarchies_that_cannot_be_have_the_words_of_version_3():

@@ -169,7 +169,7 @@ class Changing:
         except PathNotFoundError:
             return None
         if isinstance(metadata, ArrayMetadata):
-            raise ContainsArrayError(path)
+            raise ContainsArrayError(path, store=base.naming(self._store))
         return self._open_group(path, metadata)
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:

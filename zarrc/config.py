@@ -63,6 +63,15 @@ class Config:
 
     refresh = reset
 
+    @property
+    def defaults(self) -> list[dict[str, Any]]:
+        """What the settings are where nobody says anything: one dict, with a dict for each section."""
+        nested: dict[str, Any] = {}
+        for name, value in self._defaults.items():
+            section, _, last = name.rpartition(".")
+            (nested.setdefault(section, {}) if section else nested)[last] = value
+        return [nested]
+
     def get(self, name: str, default: Any = _MISSING) -> Any:
         """The value of a setting.
 

@@ -249,13 +249,13 @@ class Array(Selecting):
 
     @property
     def name(self) -> str | None:
-        """Path with a slash at its beginning; None at the root."""
-        return f"/{self._path}" if self._path else None
+        """Path with a slash at its beginning; at the root ``"/"``, and None in format 2, as zarr-python 2 has it."""
+        return f"/{self._path}" if self._path or self._meta.zarr_format == 3 else None
 
     @property
     def basename(self) -> str | None:
-        """Last part of the name."""
-        return self._path.rpartition("/")[2] if self._path else None
+        """Last part of the name; None where there is no name."""
+        return self._path.rpartition("/")[2] if self._path or self._meta.zarr_format == 3 else None
 
     @property
     def read_only(self) -> bool:
@@ -751,7 +751,7 @@ class Array(Selecting):
         return array_items(self)
 
     def __repr__(self) -> str:
-        name = f" {self.name!r}" if self.name else ""
+        name = f" {self.name!r}" if self._path else ""
         read_only = " read-only" if self._read_only else ""
         kind = f"{type(self).__module__}.{type(self).__name__}"
         return f"<{kind}{name} {self.shape} {self.dtype}{read_only}>"

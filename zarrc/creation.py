@@ -17,7 +17,8 @@ from .description import ZERO, array_metadata, memory_order
 from .errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
 from .metadata.model import ArrayMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place
-from .sources import as_source, dtype_of, kept_properties, like, source_chunks
+from .sources import as_source, dtype_of, kept_order, kept_properties, like, source_chunks
+from .storage import base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -181,7 +182,9 @@ def create(
         fill_value = h5py_arguments.pop("fillvalue")
     if "chunk_shape" in h5py_arguments:
         if not is_guess(chunks):
-            raise ValueError("chunk_shape= is another name of chunks=: give one of them")
+            raise ValueError(
+                "Only one of chunk_shape or chunks can be provided. chunk_shape= is another name of chunks="
+            )
         chunks = h5py_arguments.pop("chunk_shape")
     refuse_unknown(h5py_arguments, "create")
     if storage_transformers:
@@ -446,7 +449,7 @@ def _open_existing(where: Place, options: dict[str, Any]) -> Array:
         return Array(where.store, path=where.path, chunk_store=where.chunk_store, **options)
     except ArrayNotFoundError:
         if nodes.contains_group(where.store, where.path):
-            raise ContainsGroupError(where.path) from None
+            raise ContainsGroupError(where.path, base.naming(where.store)) from None
         raise
 
 
@@ -697,6 +700,7 @@ def from_array(
         zarr_format = data.zarr_format if zarr_format is None else zarr_format
         attributes = data.attrs.asdict() if attributes is None else attributes
         usual |= kept_properties(data, zarr_format)
+        order = kept_order(data, zarr_format) if order is None else order
         if dimension_names is None and zarr_format == 3:
             dimension_names = data.metadata.dimension_names
     return create_array(

@@ -175,7 +175,7 @@ def _array_metadata(
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
         attributes={},
         dimension_names=_dimension_names(dimension_names, zarr_format),
-        extra=_said_separator(dimension_separator, zarr_format, store),
+        extra=_said_separator(chunk_key_encoding, dimension_separator, store) if zarr_format == 2 else {},
         data_type=object_type if zarr_format == 3 else None,
     )
     return complete(metadata)
@@ -192,7 +192,11 @@ def _under_one_key(
             return normalize_chunks(chunks, shape, itemsize), codecs
         return guess_shards(shape, tuple(inner), itemsize, usual_nbytes), codecs
     if zarr_format == 2:
-        raise ValueError("shards= is for format 3: format 2 keeps each chunk under a key of its own")
+        raise ValueError(
+            "Zarr format 2 arrays can only be created with `shard_shape` set to `None`. Got "
+            f"`shard_shape={shards!r}` instead. shards= is for format 3: format 2 keeps each chunk under "
+            "a key of its own"
+        )
     shards, index = _shards_and_index(shards)
     inner, outer = normalize_shards(shards, chunks, shape, itemsize, usual_nbytes)
     return outer, shard(codecs, inner, **index)
@@ -235,7 +239,8 @@ def _dimension_names(names: Any, zarr_format: int) -> tuple[str | None, ...] | N
         return None
     if zarr_format == 2:
         raise ValueError(
-            "Zarr format 2 arrays do not support dimension names. dimension_names= is for format 3; "
+            "dimension_names cannot be used for arrays with zarr_format 2. "
+            "Zarr format 2 arrays do not support dimension names: dimension_names= is for format 3; "
             "in format 2 an attribute such as _ARRAY_DIMENSIONS has them"
         )
     return tuple(names)
@@ -248,7 +253,8 @@ def _key_encoding(
         return ChunkKeyEncoding("v2", _separator(encoding, separator, store))
     if separator is not None:
         raise ValueError(
-            f"dimension_separator= is for format 2; say chunk_key_encoding={{'name': 'default', "
+            "dimension_separator cannot be used for arrays with zarr_format 3. Use chunk_key_encoding instead. "
+            f"Say chunk_key_encoding={{'name': 'default', "
             f"'separator': {separator!r}}}"
         )
     name, separator = _name_and_separator(encoding)
@@ -260,7 +266,10 @@ def _separator(encoding: Any, separator: str | None, store: MutableMapping | Non
     """Return the separator of format 2's chunk keys: what is said, or what the store's layout asks for."""
     name, other = _name_and_separator(encoding)
     if name not in (None, "v2"):
-        raise ValueError(f"chunk key encoding {name!r} is for format 3; format 2 has 'v2' alone")
+        raise ValueError(
+            "chunk_key_encoding cannot be used for arrays with zarr_format 2. Use dimension_separator instead. "
+            f"{name!r} is for format 3; format 2 has 'v2' alone"
+        )
     separator = separator or other
     of_store = None if store is None else separator_of(store)
     if separator is None:
@@ -272,9 +281,10 @@ def _separator(encoding: Any, separator: str | None, store: MutableMapping | Non
     return separator
 
 
-def _said_separator(separator: str | None, zarr_format: int, store: MutableMapping | None) -> dict[str, Any]:
-    """Return what a document says beyond the usual: the separator that the caller or the store names."""
-    if separator is None and zarr_format == 2 and store is not None:
+def _said_separator(encoding: Any, separator: str | None, store: MutableMapping | None) -> dict[str, Any]:
+    """Return what a document of format 2 says beyond the usual: the separator that the caller or the store names."""
+    separator = separator or _name_and_separator(encoding)[1]
+    if separator is None and store is not None:
         separator = separator_of(store)
     return {} if separator is None else {"dimension_separator": separator}
 

@@ -101,21 +101,34 @@ class ContainsArrayError(ZarrcError, ValueError, FileExistsError):
         Of the array.
     below : str, optional
         What was to be made, where the array is above it.
+    store : str, optional
+        What messages call the store.
     """
 
-    def __init__(self, path: str, below: str | None = None) -> None:
+    def __init__(self, path: str, below: str | None = None, store: str = "") -> None:
         message = f"path {path!r} contains an array"
         if below is not None:
             message += f". A parent of {below!r} is an array - only groups may have child nodes."
+        elif store:
+            message += f". An array exists in store {store} at path {path!r}."
         super().__init__(message)
         self.path = path
 
 
 class ContainsGroupError(ZarrcError, ValueError, FileExistsError):
-    """A group stands where something else was to be made."""
+    """A group stands where something else was to be made.
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"path {path!r} contains a group")
+    Parameters
+    ----------
+    path : str
+        Of the group.
+    store : str, optional
+        What messages call the store.
+    """
+
+    def __init__(self, path: str, store: str = "") -> None:
+        where = f". A group exists in store {store} at path {path!r}." if store else ""
+        super().__init__(f"path {path!r} contains a group{where}")
         self.path = path
 
 

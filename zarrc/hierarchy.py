@@ -22,6 +22,7 @@ from .info import InfoReporter, group_items
 from .layout import plant
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place, with_consolidated
+from .storage import base
 from .storage.store_path import StorePath
 from .trees import Branch, Limit, TreeViewer, TreeViewer3
 
@@ -570,7 +571,7 @@ def _read_group(store: MutableMapping, path: str, zarr_format: int | None) -> Gr
         return nodes.read_group(store, path, zarr_format)
     except GroupNotFoundError:
         if nodes.contains_array(store, path):
-            raise ContainsArrayError(path) from None
+            raise ContainsArrayError(path, store=base.naming(store)) from None
         raise
 
 

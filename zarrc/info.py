@@ -125,7 +125,8 @@ def group_items(group: Group) -> Rows:
 
 
 def _identity(node: Array | Group) -> Rows:
-    rows = [] if node.name is None else [("Name", node.name)]
+    is_nameless = not node.path and hasattr(node, "shape")  # an array at the root
+    rows = [] if is_nameless else [("Name", node.name or "")]
     rows.append(("Type", type_name(node)))
     if node.zarr_format == 3:
         rows.append(("Zarr format", "3"))

@@ -10,6 +10,7 @@ from .codecs.chain import build_chain
 from .errors import ContainsArrayError, ContainsGroupError
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .metadata.plain import from_dict
+from .storage.base import naming
 
 Metadata = ArrayMetadata | GroupMetadata
 
@@ -103,4 +104,6 @@ def _refuse_present(store: MutableMapping, wanted: Mapping[str, Metadata]) -> No
     for path in wanted:
         kind = documents.node_kind(store, path)
         if kind is not None:
-            raise (ContainsArrayError if kind[0] == "array" else ContainsGroupError)(path)
+            raise (ContainsArrayError if kind[0] == "array" else ContainsGroupError)(
+                path, store=naming(store)
+            )

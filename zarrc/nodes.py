@@ -795,7 +795,9 @@ def refuse_node(store: Store, path: str) -> None:
         return
     found = node_kind(store, path)
     if found is not None:
-        raise (ContainsArrayError if found[0] == "array" else ContainsGroupError)(path)
+        raise (ContainsArrayError if found[0] == "array" else ContainsGroupError)(
+            path, store=base.naming(store)
+        )
 
 
 def _missing_groups(store: Store, path: str, zarr_format: int, overwrite: bool) -> list[str]:

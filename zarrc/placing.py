@@ -140,7 +140,7 @@ def choose_format(where: Place, said: int | None, also_said: int | None, usual: 
         raise ValueError(f"zarr_format={said} and zarr_version={also_said} contradict each other")
     said = also_said if said is None else said
     if said not in (None, 2, 3):
-        raise MetadataError(f"zarr_format must be 2 or 3, found {said!r}")
+        raise MetadataError(f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got {said!r}.")
     inherited = where.inherited or only_format(where.store)
     if inherited is None and where.path:
         inherited = nodes.ancestor_format(where.store, where.path)

@@ -9,6 +9,7 @@ import numpy as np
 from .arguments import normalize_dtype
 from .coding import shorthand
 from .core import Array
+from .errors import ZarrUserWarning
 from .objects import as_objects
 
 
@@ -97,9 +98,35 @@ def kept_properties(source: Array, zarr_format: int) -> dict[str, Any]:
         **codecs_of(source, zarr_format),
         "fill_value": source.fill_value,
     }
-    if source.zarr_format == zarr_format:
+    if source.zarr_format == zarr_format and (zarr_format == 3 or _says_separator(source)):
         found["chunk_key_encoding"] = source.metadata.chunk_key_encoding
     return found
+
+
+def _says_separator(source: Array) -> bool:
+    """Whether the document of an array of format 2 names a separator."""
+    metadata = source.metadata
+    return "dimension_separator" in metadata.extra or metadata.chunk_key_encoding.separator != "."
+
+
+def kept_order(source: Array, zarr_format: int) -> str | None:
+    """Return the order of stored chunks that a copy of an array keeps; None where there is nothing to keep.
+
+    A warning says that format 3 has no such order.
+    """
+    if source.zarr_format == 3 or source.order == "C":
+        return None
+    if zarr_format == 2:
+        return "F"
+    import warnings
+
+    warnings.warn(
+        "The existing order='F' of the source Zarr format 2 array will be ignored. "
+        "A TransposeCodec as filter stores the elements of chunks in another order",
+        ZarrUserWarning,
+        stacklevel=3,
+    )
+    return None
 
 
 def layout_of(source: Array, zarr_format: int) -> dict[str, Any]:

@@ -269,7 +269,7 @@ def compare(found: Any, case: Case) -> str:
 
 def same(one: Any, other: np.ndarray) -> str:
     """Return how two arrays differ, `""` where they do not: shapes, and bits in native byte order."""
-    one = np.asarray(one)
+    one = np.array(one, object) if isinstance(one, bytes) else np.asarray(one)  # as bytes it would lose zeros
     if one.shape == () and one.dtype.kind in "SU" and one.dtype.kind == other.dtype.kind:
         one = one.astype(other.dtype)  # NumPy's scalars are as long as their text
     if one.shape != other.shape:

@@ -128,7 +128,7 @@ def test_missing(store):
         lambda: zarrc.open_consolidated(store, metadata_key="other"),
         lambda: zarrc.open_group(store, mode="r", path="s", use_consolidated=True),
     ):
-        with pytest.raises(ConsolidatedMetadataNotFoundError, match="no consolidated metadata"):
+        with pytest.raises(ConsolidatedMetadataNotFoundError, match="Consolidated metadata requested"):
             ask()
         with pytest.raises(KeyError):
             ask()

@@ -469,6 +469,16 @@ def location(store: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
+def naming(store: Any) -> str:
+    """What messages call any store: where it is, or what it is; never what it holds."""
+    kind = type(store)
+    return (
+        repr(location(store))
+        if location(store)
+        else f"<{kind.__module__}.{kind.__qualname__} object at {id(store):#x}>"
+    )
+
+
 def lock_name(store: Any, key: str) -> str:
     """What to lock while a key is changed: one name for it, through whichever store it is reached."""
     return f"{identity(store)}/{key}"

@@ -136,7 +136,7 @@ def read_v2(store: Any, metadata_key: str = CONSOLIDATED_KEY, path: str = "") ->
         document = store[key]
     except KeyError:
         raise ConsolidatedMetadataNotFoundError(
-            f"no consolidated metadata: there is no key {key!r}"
+            f"Consolidated metadata requested. There is no key {key!r} with any"
         ) from None
     content = _load(document, key)
     version = content.get("zarr_consolidated_format")
@@ -162,11 +162,11 @@ def read_v3(store: Any, path: str = "") -> dict[str, Any]:
         content = _load(store[key], key)
     except KeyError:
         raise ConsolidatedMetadataNotFoundError(
-            f"no consolidated metadata: there is no key {key!r}"
+            f"Consolidated metadata requested. There is no key {key!r} with any"
         ) from None
     consolidated = content.get("consolidated_metadata")
     if consolidated is None:
-        raise ConsolidatedMetadataNotFoundError(f"no consolidated metadata in {key!r}")
+        raise ConsolidatedMetadataNotFoundError(f"Consolidated metadata requested. There are none in {key!r}")
     if not isinstance(consolidated, dict) or not isinstance(consolidated.get("metadata"), dict):
         raise MetadataError(f"{key}: consolidated_metadata has no JSON object 'metadata'")
     if consolidated.get("kind") != "inline":
