@@ -55,7 +55,7 @@ class ConsolidatedMetadataStore(Store):
         if documents is None:
             documents = read_v2(self.store, metadata_key)
         self.meta_store: dict[str, Any] = dict(documents)
-        self._names: dict[str, list[str]] | None = None
+        self._names: dict[str, set[str]] | None = None
 
     def __getitem__(self, key: str) -> Any:
         return self.meta_store[key]
@@ -95,7 +95,7 @@ class ConsolidatedMetadataStore(Store):
     def listdir(self, path: str = "") -> list[str]:
         if self._names is None:
             self._names = _names_by_directory(self.meta_store)
-        return list(self._names.get(normalize_storage_path(path), ()))
+        return sorted(self._names.get(normalize_storage_path(path), ()))
 
     def rmdir(self, path: str = "") -> None:
         raise ReadOnlyError
@@ -179,7 +179,7 @@ def read_v3(store: Any, path: str = "") -> dict[str, Any]:
 
 def _load(document: Any, key: str) -> dict[str, Any]:
     try:
-        content = json.loads(bytes(document))
+        content = json.loads(bytes(document).decode("utf-8"))
     except ValueError as error:
         raise MetadataError(f"{key} is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -187,8 +187,8 @@ def _load(document: Any, key: str) -> dict[str, Any]:
     return content
 
 
-def _names_by_directory(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Return the sorted names in each directory."""
+def _names_by_directory(keys: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names in each directory."""
     names: dict[str, set[str]] = {"": set()}
     for key in keys:
         path, _, name = key.rpartition("/")
@@ -196,4 +196,4 @@ def _names_by_directory(keys: Iterable[str]) -> dict[str, list[str]]:
             names[path] = {name}
             path, _, name = path.rpartition("/")
         names[path].add(name)
-    return {path: sorted(found) for path, found in names.items()}
+    return names
