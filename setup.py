@@ -47,6 +47,7 @@ KERNELS = {
     "shard_tasks": None,
     "pinned": None,
     "pipeline": None,
+    "streaming": None,
     "filters": None,
     "objects": None,
     "checksums": None,
@@ -57,7 +58,7 @@ KERNELS = {
 }
 
 # kernels that use NumPy's C interface; the others see plain memory
-NUMPY_KERNELS = {"objects", "pipeline"}
+NUMPY_KERNELS = {"objects", "pipeline", "streaming"}
 
 DIRECTIVES = {
     "language_level": "3",

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,10 @@ def make_pipeline(
     chain, layout = compile_codecs(meta, fill, allow_pickle)
     if has_objects:
         chain = with_limit(chain)
-    pipeline = Pipeline(
+    prefix = f"{path}/" if path else ""
+    kind, *where = base.access(store, prefix)
+    requests, streams = _requests(store, where[0], layout is not None) if kind == "mapping" else (None, False)
+    pipeline = (Pipeline if requests is None else _streaming_pipeline())(
         f"/{path}",
         CELL if has_objects else meta.dtype,
         meta.chunk_shape if layout is None else meta.inner_chunk_shape,
@@ -103,8 +107,6 @@ def make_pipeline(
     )
     if layout is not None:
         pipeline.use_shards(layout)
-    prefix = f"{path}/" if path else ""
-    kind, *where = base.access(store, prefix)
     identity = hash(base.lock_name(store, prefix)) & 0xFFFFFFFFFFFFFFFF
     if kind == "files":
         directory, separator, fsync = where
@@ -118,7 +120,8 @@ def make_pipeline(
             identity,
             bulk and base.has_bulk(mapping, "getitems", "__getitem__"),
             bulk and base.has_bulk(mapping, "setitems", "__setitem__"),
-            bulk and _reads_ranges(mapping),
+            requests,
+            streams,
         )
     if has_objects:
         return ObjectPipeline(pipeline, chain.order, meta.dtype, meta.fill_value)
@@ -134,9 +137,31 @@ def check_codecs(meta: ArrayMetadata, allow_pickle: bool) -> None:
     compile_codecs(stored, fill_item(stored), allow_pickle)
 
 
-def _reads_ranges(store: Any) -> bool:
-    """Say whether a store reads a part of a value without the rest."""
-    return any(base.has_bulk(store, name, "__getitem__") for name in ("get_partial", "get_partials"))
+def _streaming_pipeline() -> type[Pipeline]:
+    from .kernels.streaming import StreamingPipeline
+
+    return StreamingPipeline
+
+
+def _requests(store: Any, mapping: Any, has_shards: bool) -> tuple[Callable[..., Any] | None, bool]:
+    """Return what begins a transfer that may ask for parts of values, and whether it makes many requests at a time.
+
+    Parameters
+    ----------
+    store : MutableMapping
+        Of the chunks.
+    mapping : MutableMapping
+        What they are moved through: the store itself where it is somebody else's.
+    has_shards : bool
+    """
+    begin = None if mapping is store else getattr(mapping, "requests", None)
+    if begin is not None:
+        return begin, True
+    if has_shards and any(base.has_bulk(mapping, name, "__getitem__") for name in ("get_partial", "get_partials")):
+        from .storage.requests import BulkRequests
+
+        return partial(BulkRequests, mapping), False
+    return None, False
 
 
 def compile_codecs(

@@ -23,7 +23,7 @@ from .files cimport (
 from .pool cimport hash_key
 from .tasks cimport (
     KEY_CAPACITY, Found, Job, Source, Target,
-    decode_into, fail, read_file_task, read_source_task, write_key, write_path,
+    decode_into, fail, numbered, read_file_task, read_source_task, write_key, write_path,
 )
 from .types cimport Status, index_t, reserve, OK, WRONG_SIZE
 
@@ -157,7 +157,7 @@ cdef void look_up(Job* job, index_t task, Found* found) noexcept nogil:
     cdef Block block
     cdef char key[KEY_CAPACITY]
     cdef Name name
-    pick(&job.transfer, job.first + task, &block)
+    pick(&job.transfer, numbered(job, task), &block)
     call(t, key, write_key(t, &block, key), &name)
     found.begun = generation(name.key_hash)
     found.entry = find(t.cache, &name, found.token, found.n_token)
@@ -172,12 +172,13 @@ cdef int read_cached_source_task(void* context, index_t task) noexcept nogil:
     cdef Found* found = &job.found[task]
     cdef Source* source = &job.sources[task]
     cdef Entry* entry = found.entry
+    cdef index_t chunk = numbered(job, task)
     if entry == NULL and (source.owner == NULL or not found.is_kept):
         return read_source_task(context, task)
-    pick(&job.transfer, job.first + task, &block)
+    pick(&job.transfer, chunk, &block)
     if entry != NULL:
         found.entry = NULL
-        return give(job, job.first + task, &block, entry)
+        return give(job, chunk, &block, entry)
     call(t, key, write_key(t, &block, key), &name)
     entry = make_entry(&name, found.token, found.n_token, t.geometry.nbytes)
     if entry == NULL:
@@ -185,4 +186,4 @@ cdef int read_cached_source_task(void* context, index_t task) noexcept nogil:
     if found.stays:
         entry.owner = found.owner
         found.owner = NULL
-    return decode_kept(job, job.first + task, &block, entry, source.data, source.nbytes, found.begun)
+    return decode_kept(job, chunk, &block, entry, source.data, source.nbytes, found.begun)

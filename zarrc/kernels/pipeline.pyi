@@ -49,7 +49,8 @@ class Pipeline:
         identity: int,
         bulk_get: bool = False,
         bulk_set: bool = False,
-        ranged: bool = False,
+        requests: Callable[..., Any] | None = None,
+        streams: bool = False,
     ) -> None: ...
     def use_cache(
         self, cache: ChunkCache, form: bytes, token_of: Callable[[str], bytes | None] | None = None

@@ -24,23 +24,23 @@ cimport numpy as cnp
 from .block cimport Block, Geometry, Part, Transfer, is_whole, pick
 from .cache cimport ChunkCache, forget, let_go
 from .cached cimport look_up, read_cached_file_task, read_cached_source_task
-from .chain cimport Chain, enter, leave, scratch, trim_scratch
+from .chain cimport Chain, enter, leave, trim_scratch
 from .copying cimport MAX_DIMS
 from .files cimport PATH_CAPACITY
 from .shard_tasks cimport (
     Shard,
-    encode_shard_task, is_whole_shard, pick_chunk, pick_shard, place_in_shard, plan_shards,
+    encode_shard_task, pick_shard, plan_shards,
     read_shard_file_task, read_shard_source_task, update_shard_task, write_shard_file_task,
 )
-from .sharding cimport NOWHERE, ShardLayout, ShardPlan, decode_index
+from .sharding cimport ShardLayout, ShardPlan
 from .pinned cimport Pinned
 from .pool cimport Task, hash_key, lock, on_idle, run, try_lock, unlock
 from .projection cimport Plan
 from .tasks cimport (
     DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Found, Job, Keys, Sink, Source, Target,
-    claim, encode_task, read_file_task, read_source_task, update_task, write_file_task, write_key, write_path,
+    claim, encode_task, numbered, read_file_task, read_source_task, update_task, write_file_task, write_key, write_path,
 )
-from .types cimport index_t, CORRUPT, NO_MEMORY, OK, SYSTEM, WRONG_SIZE
+from .types cimport index_t, NO_MEMORY, SYSTEM
 
 import os
 
@@ -58,15 +58,6 @@ cdef extern from "heap.hpp" nogil:
 
 cnp.import_array()
 on_idle(trim_scratch)
-
-cdef enum:
-    INLINE_NBYTES = 1 << 16     # a copy of so few bytes is done before the GIL could be passed on
-    PARALLEL_NBYTES = 1 << 19   # of decoded chunks: less is not worth waking a thread
-    BATCH_NBYTES = 1 << 26      # decoded bytes of the chunks that are held encoded at once
-    GAP_NBYTES = 1 << 15        # bytes between two parts of a value that are asked for as one
-    PART_NBYTES = 1 << 23       # most bytes of parts that are asked for as one
-    CHANGES = 4                 # so often is a shard read again that changes meanwhile
-    INDEXES_NBYTES = 1 << 24    # of shard indexes that are remembered with their versions
 
 
 # ------------------------------------------------- the parts that need the GIL
@@ -166,31 +157,6 @@ cdef int take_lock(uint64_t key_hash) except -1:
     return 0
 
 
-cdef class _Held:
-    """Owns a reference that a source keeps."""
-    cdef PyObject* owner
-
-    def __dealloc__(self):
-        Py_XDECREF(self.owner)
-
-
-cdef _Held keep(const Source* source):
-    """Return what gives back a source's memory when it goes."""
-    cdef _Held held = _Held.__new__(_Held)
-    held.owner = source.owner
-    return held
-
-
-cdef object place_part(Job* job, part, list places):
-    """Say where chunks lie in a part of a value; returns what keeps its memory, None if it ends too early."""
-    cdef bytes data = bytes(part)
-    cdef index_t k
-    for offset, nbytes, k in places:
-        if offset + nbytes > len(data):
-            return None
-        job.chunks[k] = Source(PyBytes_AS_STRING(data) + <Py_ssize_t> offset, nbytes, NULL)
-    return data
-
 
 cdef class Pipeline:
     """Moves the chunks of one array.
@@ -216,25 +182,6 @@ cdef class Pipeline:
     write_empty, fill_missing : bool
         As in ``ArrayConfig``.
     """
-    cdef Target t
-    cdef readonly str name
-    cdef readonly cnp.dtype dtype
-    cdef readonly tuple chunk_shape
-    cdef readonly Chain chain
-    cdef bytes fill
-    cdef bytes directory
-    cdef object store
-    cdef bytes prefix_bytes
-    cdef bint bulk_get
-    cdef bint bulk_set
-    cdef bint ranged
-    cdef ShardLayout layout
-    cdef dict indexes           # key: version and index of a shard
-    cdef readonly ChunkCache cache
-    cdef object token_of
-    cdef Part* parts
-    cdef int n_parts
-
     def __init__(
         self, str name, dtype, tuple chunk_shape, tuple order, Chain chain, bytes fill, bint has_fill,
         bint key_prefix, str separator, bint write_empty, bint fill_missing,
@@ -309,7 +256,8 @@ cdef class Pipeline:
         return found
 
     cdef Pipeline copy(self):
-        cdef Pipeline found = Pipeline.__new__(Pipeline)
+        kind = type(self)
+        cdef Pipeline found = kind.__new__(kind)
         found.t = self.t
         found.name = self.name
         found.dtype = self.dtype
@@ -321,7 +269,8 @@ cdef class Pipeline:
         found.prefix_bytes = self.prefix_bytes
         found.bulk_get = self.bulk_get
         found.bulk_set = self.bulk_set
-        found.ranged = self.ranged
+        found.requests = self.requests
+        found.streams = self.streams
         found.layout = self.layout
         found.indexes = self.indexes
         found.cache = self.cache
@@ -356,12 +305,14 @@ cdef class Pipeline:
         self.t.sharding = &layout.c
 
     def use_mapping(
-        self, store, str prefix, uint64_t identity, bint bulk_get=False, bint bulk_set=False, bint ranged=False
+        self, store, str prefix, uint64_t identity, bint bulk_get=False, bint bulk_set=False, requests=None,
+        bint streams=False,
     ):
         """Keep the chunks in a mapping, under keys that begin with `prefix`; a plain dict is used directly.
 
-        `bulk_get` and `bulk_set` say that ``getitems`` and ``setitems`` may be called, `ranged` that
-        ``get_partials`` may and reads no more than it is asked for.
+        `bulk_get` and `bulk_set` say that ``getitems`` and ``setitems`` may be called. `requests` begins
+        a transfer that asks for parts of values, `streams` says that it can ask for many at a time, and store them:
+        both are for a `StreamingPipeline`.
 
         `identity` is the hash of a name that all have for the mapping's keys with that prefix; locks go by it.
         """
@@ -370,7 +321,8 @@ cdef class Pipeline:
         self.t.access = DICT if type(store) is dict else MAPPING
         self.bulk_get = bulk_get
         self.bulk_set = bulk_set
-        self.ranged = ranged
+        self.requests = requests
+        self.streams = streams
         self.t.identity = identity
         keep_heap()
 
@@ -435,13 +387,17 @@ cdef class Pipeline:
         memset(&job.failure, 0, sizeof(Failure))
         job.target = &self.t
         job.first = 0
+        job.numbers = NULL
+        job.sources = NULL
+        job.sinks = NULL
+        job.found = NULL
+        job.parts = NULL
         job.pipeline = <PyObject*> self
         job.fetch = fetch
         job.put = put
         job.release = release
         job.threads = 1
         job.shards = NULL
-        job.chunks = NULL
         job.part = Part(0, 0, self.t.geometry.itemsize)
         m.geometry = &self.t.geometry
         m.factors = plan.factors
@@ -702,7 +658,7 @@ cdef class Pipeline:
         for i in range(n):
             pick(&job.transfer, job.first + i, &block)
             key = self.key(&block)
-            if self.token_of is not None and self.find_by_token(job, i, self.token_of(key)):
+            if self.token_of is not None and self.find_by_token(job, i, &job.found[i], self.token_of(key)):
                 n_found += 1
             else:
                 keys.append(key)
@@ -721,7 +677,7 @@ cdef class Pipeline:
             return [found.get(key) for key in keys]
         return [self.get(key) for key in keys]
 
-    cdef bint find_by_value(self, Job* job, index_t i, value) except -1:
+    cdef int find_by_value(self, Job* job, index_t i, value) except -1:
         """A chunk in the cache is this value's if it was decoded of the very same object."""
         cdef Found* found = &job.found[i]
         if not PyBytes_CheckExact(value):   # others may be changed
@@ -735,8 +691,7 @@ cdef class Pipeline:
             found.owner = <PyObject*> value
         return found.entry != NULL
 
-    cdef bint find_by_token(self, Job* job, index_t i, token) except -1:
-        cdef Found* found = &job.found[i]
+    cdef int find_by_token(self, Job* job, index_t i, Found* found, token) except -1:
         if token is None:
             return False
         found.token = PyBytes_AS_STRING(token)
@@ -786,182 +741,45 @@ cdef class Pipeline:
         return 0
 
     cdef int read_shard_sources(self, Job* job, Plan plan, int threads, contexts) except -1:
-        """Collect the stored bytes of a batch of shards, or of what is wanted of them, decode them, and so on."""
-        cdef index_t n_shards = job.shards.n_shards, batch, n
+        """Collect the stored bytes of a batch of shards, decode them, and so on."""
+        cdef index_t n_shards = job.shards.n_shards, batch, n, i
         cdef index_t at_once = getattr(self.store, "batch_nbytes", BATCH_NBYTES)
         cdef int stopped
         batch = min(n_shards, max(threads, at_once // max(1, self.t.geometry.nbytes * self.t.sharding.n)))
         job.sources = <Source*> PyMem_Malloc(batch * sizeof(Source))
-        job.first_chunk = <index_t*> PyMem_Malloc(batch * sizeof(index_t))
         try:
-            if job.sources == NULL or job.first_chunk == NULL:
+            if job.sources == NULL:
                 raise MemoryError
             while job.first < n_shards:
                 n = min(batch, n_shards - job.first)
-                held = self.collect_shards(job, n, contexts)
-                with nogil:
-                    stopped = run(read_shard_source_task, job, n, threads)
-                    trim_scratch()
-                self.finish(job, stopped, plan)
-                del held
+                memset(job.sources, 0, n * sizeof(Source))
+                try:
+                    self.collect_shards(job, n, contexts)
+                    with nogil:
+                        stopped = run(read_shard_source_task, job, n, threads)
+                        trim_scratch()
+                    self.finish(job, stopped, plan)
+                finally:
+                    for i in range(n):
+                        Py_XDECREF(job.sources[i].owner)
                 job.first += n
         finally:
             PyMem_Free(job.sources)
-            PyMem_Free(job.first_chunk)
-            PyMem_Free(job.chunks)
-            job.chunks = NULL
+            job.sources = NULL
         return 0
 
-    cdef object collect_shards(self, Job* job, index_t n, contexts):
-        """Look up what is wanted of shards job.first … job.first + n - 1; return what keeps its memory."""
+    cdef int collect_shards(self, Job* job, index_t n, contexts) except -1:
+        """Look up shards job.first … job.first + n - 1."""
         cdef Shard shard
         cdef index_t i
-        cdef list keys = [], whole = [], parts = []
-        cdef list held
+        keys = []
         for i in range(n):
             pick_shard(job, job.first + i, &shard)
-            job.sources[i] = Source(NULL, 0, NULL)
-            job.first_chunk[i] = -1
             keys.append(self.key(&shard.key))
-            if self.ranged and 2 * shard.n <= self.t.sharding.n and not is_whole_shard(job, &shard):
-                parts.append(i)
-            else:
-                whole.append(i)
-        held = self.collect_whole(job, [(i, keys[i]) for i in whole], contexts)
-        if parts:
-            held.append(self.collect_parts(job, [(i, keys[i]) for i in parts]))
-        return held
-
-    cdef list collect_whole(self, Job* job, list wanted, contexts):
-        if self.bulk_get and wanted:
-            found = self.store.getitems([key for _, key in wanted], contexts=contexts or {})
-            values = [(i, found.get(key)) for i, key in wanted]
-        else:
-            values = [(i, self.get(key)) for i, key in wanted]
-        held = []
-        for i, value in values:
-            hold(value, &job.sources[<index_t> i])
-            if value is not None:
-                held.append(keep(&job.sources[<index_t> i]))
-        return held
-
-    cdef list collect_parts(self, Job* job, list wanted):
-        """Ask for the parts of values that hold the wanted chunks, once their indexes are known."""
-        cdef Shard shard
-        cdef index_t total = 0
-        for i, _ in wanted:
-            pick_shard(job, job.first + <index_t> i, &shard)
-            job.first_chunk[<index_t> i] = total
-            total += shard.n
-        PyMem_Free(job.chunks)
-        job.chunks = <Source*> PyMem_Malloc(max(1, total) * sizeof(Source))
-        if job.chunks == NULL:
-            raise MemoryError
-        held = []
-        for attempt in range(CHANGES):
-            wanted = self.collect_known(job, wanted, held, attempt == 0)
-            if not wanted:
-                return held
-        raise CodecError(
-            f"shard {wanted[0][1]!r} of array {self.name!r} changes faster than it can be read",
-            "sharding_indexed", "decode", wanted[0][1],
-        )
-
-    cdef list collect_known(self, Job* job, list wanted, list held, bint trusting):
-        """As `collect_parts`; returns those shards that changed between the index and the chunks."""
-        cdef dict versions = {}, indexes = {}
-        cold = []
-        for _, key in wanted:
-            known = self.indexes.get(key) if trusting else None
-            if known is None:
-                cold.append(key)
-            else:
-                versions[key], indexes[key] = known
-        self.ask_indexes(cold, versions, indexes)
-        ranges, places = [], []
-        for i, key in wanted:
-            self.add_ranges(job, i, key, indexes[key], ranges, places)
-        parts = self.store.get_partials(ranges, versions) if ranges else []
-        changed = set()
-        for part, found, (key, _, _) in zip(parts, places, ranges, strict=True):
-            if part is None:
-                changed.add(key)
-                self.indexes.pop(key, None)
-            elif key not in changed:
-                held.append(place_part(job, part, found) or self.refuse_index(key))
-        return [(i, key) for i, key in wanted if key in changed]
-
-    cdef int ask_indexes(self, list keys, dict versions, dict indexes) except -1:
-        """Read indexes of shards, as bytes; None where there is no shard."""
-        cdef Py_ssize_t nbytes = self.layout.c.index_nbytes
-        if not keys:
-            return 0
-        ranges = [(key, 0, nbytes) if self.layout.c.index_first else (key, -nbytes, nbytes) for key in keys]
-        for key, part in zip(keys, self.store.get_partials(ranges, versions), strict=True):
-            indexes[key] = None if part is None else self.index_from(key, part)
-            if key in versions and part is not None:
-                self.remember(key, versions[key], indexes[key])
-        return 0
-
-    cdef int remember(self, key, version, bytes index) except -1:
-        if len(self.indexes) * len(index) > INDEXES_NBYTES:
-            self.indexes.clear()
-        self.indexes[key] = (version, index)
-        return 0
-
-    cdef bytes index_from(self, key, part):
-        """The decoded index of a shard."""
-        cdef bytes found = PyBytes_FromStringAndSize(NULL, 16 * self.layout.c.n)
-        cdef bytes data = bytes(part)
-        cdef int stage = -1, code = 0, status = WRONG_SIZE
-        if <size_t> len(data) == self.layout.c.index_nbytes:
-            status = decode_index(
-                &self.layout.c, PyBytes_AS_STRING(data), <uint64_t*> PyBytes_AS_STRING(found), scratch(), &stage, &code
-            )
-        if status != OK:
-            raise self.layout.failure(
-                status, code, stage, "decode", key, f"shard {key!r} of array {self.name!r}"
-            )
-        return found
-
-    cdef object refuse_index(self, key):
-        """Raise the error of an index that points outside of its shard."""
-        raise self.layout.failure(CORRUPT, 0, -1, "decode", key, f"shard {key!r} of array {self.name!r}")
-
-    cdef int add_ranges(self, Job* job, index_t i, key, bytes index, list ranges, list places) except -1:
-        """Add what to ask of one shard, and which chunks are there; neighbours are asked for together."""
-        cdef Shard shard
-        cdef Block block
-        cdef index_t k, at, first = job.first_chunk[i]
-        cdef const uint64_t* entries
-        cdef uint64_t start, end
-        pick_shard(job, job.first + i, &shard)
-        for k in range(shard.n):
-            job.chunks[first + k] = Source(NULL, 0, NULL)
-        if index is None:
-            return 0
-        entries = <const uint64_t*> PyBytes_AS_STRING(index)
-        wanted = []
-        for k in range(shard.n):
-            pick_chunk(job, &shard, k, &block)
-            at = place_in_shard(job, &block)
-            if entries[2 * at] != NOWHERE or entries[2 * at + 1] != NOWHERE:
-                wanted.append((entries[2 * at], entries[2 * at + 1], first + k))
-        start = end = 0
-        is_open = False
-        for offset, nbytes, k in sorted(wanted):
-            if offset + nbytes >> 63:
-                self.refuse_index(key)
-            if is_open and offset <= end + GAP_NBYTES and offset + nbytes - start <= PART_NBYTES:
-                end = max(end, <uint64_t> (offset + nbytes))
-                ranges[len(ranges) - 1] = (key, start, end - start)
-            else:
-                start, end = offset, offset + nbytes
-                ranges.append((key, start, nbytes))
-                of_range = []
-                places.append(of_range)
-                is_open = True
-            of_range.append((offset - start, nbytes, k))
+        i = 0
+        for value in self.get_all(keys, contexts):
+            hold(value, &job.sources[i])
+            i += 1
         return 0
 
     # ---------------------------------------------------------------- writing
@@ -996,12 +814,7 @@ cdef class Pipeline:
                 trim_scratch()
             self.finish(&job, stopped, plan)
         else:
-            self.write_whole(&job, plan, n)
-            # a mapping of somebody else's is used by this thread alone
-            with nogil:
-                stopped = run(update_task, &job, plan.n_chunks, n if self.t.access == DICT else 1)
-                trim_scratch()
-            self.finish(&job, stopped, plan)
+            self.write_values(&job, plan, n)
 
     cdef int write_shards(self, Job* job, Plan plan, int threads) except -1:
         cdef ShardPlan* shards = plan_shards(job, plan)
@@ -1015,16 +828,26 @@ cdef class Pipeline:
                     trim_scratch()
                 self.finish(job, stopped, plan)
             else:
-                self.write_whole(job, plan, threads)
-                # a mapping of somebody else's is used by this thread alone
-                with nogil:
-                    stopped = run(update_shard_task, job, shards.n_shards, threads if self.t.access == DICT else 1)
-                    trim_scratch()
-                self.finish(job, stopped, plan)
+                self.write_values(job, plan, threads)
         finally:
             job.shards = NULL
             del shards
         return 0
+
+    cdef int write_values(self, Job* job, Plan plan, int threads) except -1:
+        """Store chunks, or shards, in a mapping: first those that are written whole."""
+        cdef Task update = update_task
+        cdef index_t n_keys = plan.n_chunks
+        cdef int stopped
+        self.write_whole(job, plan, threads)
+        if job.shards != NULL:
+            update = update_shard_task
+            n_keys = job.shards.n_shards
+        # a mapping of somebody else's is used by this thread alone
+        with nogil:
+            stopped = run(update, job, n_keys, threads if self.t.access == DICT else 1)
+            trim_scratch()
+        return self.finish(job, stopped, plan)
 
     cdef int write_whole(self, Job* job, Plan plan, int threads) except -1:
         """Encode the chunks, or shards, that are written whole, a batch at a time, and store them."""
@@ -1066,8 +889,8 @@ cdef class Pipeline:
         if not self.t.stages.encoded_nbytes or self.t.sharding != NULL:
             return 0
         for i in range(n):
-            pick(&job.transfer, job.first + i, &block)
-            if not is_whole(&job.transfer, &block):
+            pick(&job.transfer, numbered(job, i), &block)
+            if job.sources == NULL and not is_whole(&job.transfer, &block):
                 continue
             value = PyBytes_FromStringAndSize(NULL, self.t.stages.encoded_nbytes)
             Py_INCREF(value)

@@ -30,7 +30,7 @@ from .sharding cimport (
 )
 from .tasks cimport (
     KEY_CAPACITY, Job, Sink, Source, Target,
-    compose_whole, decode_into, decode_old, fail, fail_encoding, is_empty, read_absent, write_key, write_path,
+    compose_whole, decode_into, decode_old, fail, fail_encoding, is_empty, numbered, read_absent, write_key, write_path,
 )
 from .types cimport (
     Buffer, Status, append, index_t, reserve, reserve_keeping, OK, CORRUPT, NO_MEMORY, SYSTEM, WRONG_SIZE,
@@ -449,10 +449,10 @@ cdef int read_shard_source_task(void* context, index_t task) noexcept nogil:
     cdef uint64_t small[SMALL_INDEX]
     cdef uint64_t* index
     cdef int failed = 0
-    pick_shard(job, job.first + task, &shard)
-    if job.chunks != NULL and job.first_chunk[task] >= 0:
+    pick_shard(job, numbered(job, task), &shard)
+    if job.parts != NULL and job.parts[task] != NULL:
         source = in_memory("", NULL)
-        source.chunks = job.chunks + job.first_chunk[task]
+        source.chunks = job.parts[task]
         return read_pieces(job, &shard, &source)
     index = room_for_index(job.target.sharding, small)
     if index == NULL:
@@ -750,23 +750,30 @@ cdef int write_shard_file_task(void* context, index_t task) noexcept nogil:
 
 
 cdef int encode_shard_task(void* context, index_t task) noexcept nogil:
-    """Make a shard that is written whole, for the calling thread to store."""
+    """Make a shard for the calling thread to store."""
     cdef Job* job = <Job*> context
     cdef Shard shard
     cdef Bytes old = in_memory(NULL, NULL)
     cdef Sink* sink = &job.sinks[task]
     cdef Buffer memory = Buffer(NULL, 0, 0, <size_t> -1, True)
+    cdef uint64_t* index = NULL
     cdef bint empty = False
-    pick_shard(job, job.first + task, &shard)
+    cdef int failed = 0
+    pick_shard(job, numbered(job, task), &shard)
     if not is_whole_shard(job, &shard):
-        return 0
+        if job.sources == NULL:
+            return 0
+        index = <uint64_t*> malloc(16 * job.target.sharding.n)
+        if index == NULL:
+            return fail_shard(job, &shard, NO_MEMORY, 0)
+        failed = hold_shard(job, &shard, job.sources[task].data, job.sources[task].nbytes, &old, index)
     sink.done = True
-    if make_shard(job, &shard, &old, NULL, NULL, &memory, &empty):
+    if not failed:
+        failed = make_shard(job, &shard, &old, NULL, NULL, &memory, &empty)
+    free(index)
+    if failed or empty:
         free(memory.data)
-        return 1
-    if empty:
-        free(memory.data)
-        return 0
+        return failed
     sink.data = memory.data
     sink.nbytes = memory.nbytes
     return 0

@@ -76,7 +76,8 @@ cdef struct Job:
     const Target* target
     Transfer transfer
     Part part                           # all of an item: the one part where no fields are named
-    index_t first                       # number of the first chunk of this batch
+    index_t first                       # number of the first chunk, or shard, of this batch
+    const index_t* numbers              # of those of this batch, where they do not follow each other; else NULL
     Source* sources
     Sink* sinks
     Found* found                        # what the cache has of them, where there is one
@@ -88,8 +89,11 @@ cdef struct Job:
     int threads
     index_t n_chunks[MAX_DIMS]          # of the array, along each axis
     const ShardPlan* shards             # the plan's chunks by shard
-    Source* chunks                      # of the batch's shards, shard after shard; NULL: `sources` are whole shards
-    index_t* first_chunk                # of each shard of the batch
+    Source** parts                      # of each shard of the batch: its chunks by number; NULL: `sources` has all of it
+
+# Number in the plan of a chunk, or shard, of the batch.
+cdef inline index_t numbered(const Job* job, index_t task) noexcept nogil:
+    return job.first + task if job.numbers == NULL else job.numbers[task]
 
 # The first failure of a job is the one that counts: true for whoever comes first.
 cdef bint claim(Job* job) noexcept nogil
@@ -109,7 +113,8 @@ cdef bint is_empty(const Target* t, const char* chunk) noexcept nogil
 cdef size_t write_key(const Target* t, const Block* block, char* out) noexcept nogil
 cdef size_t write_path(const Target* t, const Block* block, char* out) noexcept nogil
 
-# Tasks, one for each chunk of a plan, or of a batch.
+# Tasks, one for each chunk of a plan, or of a batch. `encode_task` leaves alone what is written in
+# part, unless `Job.sources` holds what there was.
 cdef int read_file_task(void* context, index_t task) noexcept nogil
 cdef int read_source_task(void* context, index_t task) noexcept nogil
 cdef int write_file_task(void* context, index_t task) noexcept nogil

@@ -211,10 +211,11 @@ cdef int read_source_task(void* context, index_t task) noexcept nogil:
     cdef Job* job = <Job*> context
     cdef Block block
     cdef const Source* source = &job.sources[task]
-    pick(&job.transfer, job.first + task, &block)
+    cdef index_t chunk = numbered(job, task)
+    pick(&job.transfer, chunk, &block)
     if source.owner == NULL:
-        return read_absent(job, job.first + task, &block)
-    return decode_into(job, job.first + task, &block, source.data, source.nbytes)
+        return read_absent(job, chunk, &block)
+    return decode_into(job, chunk, &block, source.data, source.nbytes)
 
 
 # -------------------------------------------------------------------- writing
@@ -330,34 +331,43 @@ cdef int keep_encoded(Sink* sink, const char* data, size_t nbytes) noexcept nogi
 
 
 cdef int encode_task(void* context, index_t task) noexcept nogil:
-    """Encode one chunk that is written whole, for the calling thread to store."""
+    """Encode one chunk for the calling thread to store."""
     cdef Job* job = <Job*> context
     cdef const Target* t = job.target
     cdef Block block
     cdef Scratch* s = scratch()
     cdef Sink* sink = &job.sinks[task]
+    cdef index_t number = numbered(job, task)
     cdef char* into
     cdef const char* chunk
     cdef int code = 0, stage = -1
-    cdef Status status
-    pick(&job.transfer, job.first + task, &block)
-    if not is_whole(&job.transfer, &block):
+    cdef bint whole
+    cdef Status status = OK
+    pick(&job.transfer, number, &block)
+    whole = is_whole(&job.transfer, &block)
+    if not whole and job.sources == NULL:
         return 0
     sink.done = True
     if t.stages.n == 0:     # composed right in the bytes that will be stored
         into = sink.data
-        status = OK
     else:
         status = reserve(&s.chunk, t.geometry.nbytes)
         into = s.chunk.data
-    if status == OK:
+    if status != OK:
+        return fail(job, number, status, 0, -1)
+    if whole:
         chunk = compose_whole(job, &block, into, &status)
+    else:
+        chunk = into
+        if decode_old(job, number, job.sources[task].data, job.sources[task].nbytes, into):
+            return 1
+        status = to_chunk(&job.transfer, &block, into, s)
     if status == OK and is_empty(t, chunk):
         sink.data = NULL
         return 0
     if status == OK:
         status = encode_to_sink(t, chunk, sink, s, &stage, &code)
-    return 0 if status == OK else fail_encoding(job, job.first + task, status, code, stage)
+    return 0 if status == OK else fail_encoding(job, number, status, code, stage)
 
 
 cdef Status encode_to_sink(

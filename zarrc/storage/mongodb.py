@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from zarrc.errors import StoreError, StorePermissionError
@@ -17,15 +16,14 @@ from zarrc.storage.base import (
 from zarrc.storage.remote import (
     SECONDS,
     RemoteStore,
-    Window,
     at_once,
     batched,
     concurrency,
-    executor,
     hidden,
     partial_failure,
     secrets_in,
 )
+from zarrc.storage.requests import Messages, Question
 
 _KEY = "key"  # fields of a document
 _VALUE = "value"
@@ -175,21 +173,38 @@ class MongoDBStore(RemoteStore):
         keys = list(keys)
         for key in keys:
             check_key(key)
-        values = (value for some in self._streamed(keys, at_once(keys)) for value in some)
+        values = [value for batch in batched(keys, at_once(keys)) for value in self._ask(batch[0], self._find, batch)]
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
-    def stream(self, keys: Sequence[str], ahead: int) -> Iterator[list[bytes | None]]:
-        # half of them are decoded while the other half is on its way
-        return self._streamed(keys, max(1, min(ahead, concurrency()) // 2))
+    def requests(self) -> Messages:
+        return Messages(self, concurrency(), self._send)
 
-    def _streamed(self, keys: Sequence[str], n: int) -> Iterator[list[bytes | None]]:
-        batches = batched(keys, n)
-        for answers in Window(self._begin, batches, 2):
-            for batch, future in answers:
-                yield self._ask(batch[0], future.result)
+    def _send(self, questions: list[Question]) -> list[Any]:
+        """Make many requests of one kind in one message."""
+        act, keys = questions[0].act, [question.key for question in questions]
+        if act == self._discard:
+            self._delete_many([(key, None) for key in keys])
+            return [None] * len(keys)
+        if act == self._put:
+            return self._put_many([question.args for question in questions])
+        values = self._find(keys)
+        return [
+            value if value is None else value[start:] if nbytes is None else value[start:][:nbytes]
+            for value, (_, start, nbytes, _) in zip(values, (q.args for q in questions), strict=True)
+        ]
 
-    def _begin(self, keys: Sequence[str]) -> Future:
-        return executor().submit(self._find, keys)
+    def _put_many(self, rows: Sequence[tuple[str, Any]]) -> list[Exception | None]:
+        """Write values; what went wrong with each."""
+        failures: dict[str, Exception] = {}
+        documents = []
+        for key, value in rows:
+            try:
+                documents.append((key, _document(key, value)))
+            except ValueError as error:
+                failures[key] = error
+        if documents:
+            failures.update(self._replace(documents))
+        return [failures.get(key) for key, _ in rows]
 
     def _find(self, keys: Sequence[str]) -> list[bytes | None]:
         found = self.collection.find({_KEY: {"$in": list(keys)}}, {"_id": 0})

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 from zarrc.storage.base import (
-    check_key,
     is_key,
     normalize_storage_path,
     own_mapping,
 )
 from zarrc.storage.remote import (
     RemoteStore,
-    Streams,
-    Window,
     batched,
-    concurrency,
     hidden,
     is_no_place,
     secrets_in,
@@ -125,9 +121,9 @@ class ObjectStore(RemoteStore):
     # single keys
 
     def _get(self, key: str, start: int = 0, nbytes: int | None = None, versions: Any = None) -> bytes:
-        return bytes(self._get_buffer(key, start, nbytes, versions))
+        return bytes(self._get_any(key, start, nbytes, versions))
 
-    def _get_buffer(self, key: str, start: int = 0, nbytes: int | None = None, versions: Any = None) -> Any:
+    def _get_any(self, key: str, start: int = 0, nbytes: int | None = None, versions: Any = None) -> Any:
         if nbytes == 0:
             self._get_size(key)
             return b""
@@ -170,7 +166,7 @@ class ObjectStore(RemoteStore):
             if first == meta["size"]:
                 return b""
             try:
-                part = self._get_buffer(key, first, nbytes, known)
+                part = self._get_any(key, first, nbytes, known)
             except KeyError:
                 if versions:
                     raise
@@ -224,14 +220,6 @@ class ObjectStore(RemoteStore):
 
     # many
 
-    def transfers(self) -> Any:
-        return _Buffers(self)
-
-    def stream(self, keys: Sequence[str], ahead: int) -> Iterator[list[Any]]:
-        window = Window(lambda key: self._submit(self._get_buffer, key), keys, min(ahead, concurrency()))
-        for answers in window:
-            yield [self._value(future, key) for key, future in answers]
-
     def delitems(self, keys: Iterable[str]) -> None:
         if not own_mapping(self):
             super().delitems(keys)
@@ -281,19 +269,6 @@ class ObjectStore(RemoteStore):
         names = {each["path"][start:] for each in found["objects"]}
         names.update(each.rstrip("/")[start:] for each in found["common_prefixes"])
         return sorted(names - {""})
-
-
-class _Buffers(Streams):
-    """An `ObjectStore` as chunks are moved through it: in bulk it gives obstore's own buffers."""
-
-    _store: ObjectStore
-
-    def getitems(self, keys: Iterable[str], *, contexts: Any = None) -> dict[str, Any]:
-        keys = list(keys)
-        for key in keys:
-            check_key(key)
-        values = (value for some in self._store.stream(keys, concurrency()) for value in some)
-        return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
 
 def _range(start: int, nbytes: int | None) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from zarrc.storage.base import (
@@ -17,15 +16,14 @@ from zarrc.storage.base import (
 )
 from zarrc.storage.remote import (
     RemoteStore,
-    Window,
     at_once,
     batched,
     concurrency,
-    executor,
     hidden,
     partial_failure,
     secrets_in,
 )
+from zarrc.storage.requests import Messages, Question
 
 _SCAN_COUNT = 10_000  # keys of the database that one step of a listing looks at
 _SECONDS = 20.0  # until an unanswered try fails
@@ -194,15 +192,17 @@ class RedisStore(RemoteStore):
         values = self.get_partials([(key, 0, None) for key in keys])
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
-    def stream(self, keys: Sequence[str], ahead: int) -> Iterator[list[bytes | None]]:
-        # half of them are decoded while the other half is on its way
-        batches = batched(keys, max(1, min(ahead, concurrency()) // 2))
-        for answers in Window(self._begin, batches, 2):
-            for batch, future in answers:
-                yield self._ask(batch[0], future.result)
+    def requests(self) -> Messages:
+        return Messages(self, concurrency(), self._send)
 
-    def _begin(self, keys: Sequence[str]) -> Future:
-        return executor().submit(self._parts, [(key, 0, None) for key in keys])
+    def _send(self, questions: list[Question]) -> list[Any]:
+        """Make many requests of one kind in one message."""
+        act = questions[0].act
+        if act == self._put:
+            return self._batch([question.args for question in questions], _set)
+        if act == self._discard:
+            return self._batch([question.args for question in questions], _delete)
+        return self._parts([(key, start, nbytes) for key, start, nbytes, _ in (q.args for q in questions)])
 
     def setitems(self, values: Mapping[str, Any]) -> None:
         if not own_mapping(self):
@@ -212,7 +212,7 @@ class RedisStore(RemoteStore):
             check_key(key)
         rows = [(key, normalize_value(value)) for key, value in values.items()]
         self.check_writeable()
-        self._in_batches("written", rows, lambda pipeline, key, value: pipeline.set(key, memoryview(value)))
+        self._in_batches("written", rows, _set)
 
     def delitems(self, keys: Iterable[str]) -> None:
         if not own_mapping(self):
@@ -220,7 +220,7 @@ class RedisStore(RemoteStore):
             return
         self.check_writeable()
         rows = [(key,) for key in keys if is_key(key)]
-        self._in_batches("deleted", rows, lambda pipeline, key: pipeline.delete(key))
+        self._in_batches("deleted", rows, _delete)
 
     def _in_batches(self, done_is: str, rows: Sequence[Any], act: Callable[..., Any]) -> None:
         """Do something with many keys, a message for each batch."""
@@ -315,6 +315,14 @@ def _retry() -> Any:
     from redis.retry import Retry
 
     return Retry(ExponentialBackoff(cap=1.0, base=0.1), _TRIES - 1)
+
+
+def _set(pipeline: Any, key: str, value: Any) -> None:
+    pipeline.set(key, memoryview(value))
+
+
+def _delete(pipeline: Any, key: str) -> None:
+    pipeline.delete(key)
 
 
 def _last(start: int, nbytes: int | None) -> int:

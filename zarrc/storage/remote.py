@@ -29,6 +29,7 @@ from zarrc.storage.base import (
     normalize_value,
     own_mapping,
 )
+from zarrc.storage.requests import Requests
 
 T = TypeVar("T")
 
@@ -66,6 +67,10 @@ class RemoteStore(Store):
     def _get(self, key: str, start: int = 0, nbytes: int | None = None, versions: Any = None) -> bytes:
         """A value or a part of it; ``versions`` as for `get_partials`, a KeyError where that version is gone."""
         raise NotImplementedError
+
+    def _get_any(self, key: str, start: int = 0, nbytes: int | None = None, versions: Any = None) -> Any:
+        """As `_get`, in any kind of memory."""
+        return self._get(key, start, nbytes, versions)
 
     def _put(self, key: str, value: Any) -> None:
         raise NotImplementedError
@@ -186,21 +191,12 @@ class RemoteStore(Store):
         values = self._answers(self._get, ((key,) for key in keys))
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
-    def stream(self, keys: Sequence[str], ahead: int) -> Iterator[list[bytes | None]]:
-        """Values of keys in their order, as many at a time as have come; None for a missing one.
-
-        Parameters
-        ----------
-        keys : sequence of str
-        ahead : int
-            Most values that are asked for and have not been taken yet.
-        """
-        window = Window(lambda key: self._submit(self._get, key), keys, min(ahead, concurrency()))
-        for answers in window:
-            yield [self._value(future, key) for key, future in answers]
-
     def transfers(self) -> Any:
-        return Streams(self)
+        return Streams(self) if _has_own_bulk(self) else self
+
+    def requests(self) -> Requests:
+        """What a transfer asks for values, and stores them, many at a time."""
+        return Requests(self, concurrency())
 
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys, many at a time.
@@ -321,27 +317,11 @@ class RemoteStore(Store):
 
 
 class Streams:
-    """A store on a server as chunks are moved through it: in bulk."""
+    """A store on a server as chunks are moved through it: by many requests at a time."""
 
     def __init__(self, store: RemoteStore) -> None:
         self._store = store
-
-    def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return self._store.getitems(keys, contexts=contexts)
-
-    def setitems(self, values: Mapping[str, Any]) -> None:
-        self._store.setitems(values)
-
-    def delitems(self, keys: Iterable[str]) -> None:
-        self._store.delitems(keys)
-
-    def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        return self._store.get_partial(key, start, nbytes)
-
-    def get_partials(
-        self, ranges: Sequence[Range], versions: MutableMapping[str, str] | None = None
-    ) -> list[bytes | None]:
-        return self._store.get_partials(ranges, versions)
+        self.requests = store.requests
 
     def __getitem__(self, key: str) -> Any:
         return self._store[key]
@@ -351,6 +331,12 @@ class Streams:
 
     def __delitem__(self, key: str) -> None:
         del self._store[key]
+
+
+def _has_own_bulk(store: RemoteStore) -> bool:
+    """Whether the methods for many keys are zarrc's own; a subclass that overrides them is asked through them."""
+    methods = (getattr(type(store), name) for name in ("getitems", "setitems", "get_partials"))
+    return all(getattr(method, "__module__", "").startswith("zarrc.storage") for method in methods)
 
 
 # ------------------------------------------------------- many at a time

@@ -1,0 +1,3 @@
+from .pipeline import Pipeline
+
+class StreamingPipeline(Pipeline): ...
