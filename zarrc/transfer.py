@@ -157,7 +157,9 @@ def _requests(store: Any, mapping: Any, has_shards: bool) -> tuple[Callable[...,
     begin = None if mapping is store else getattr(mapping, "requests", None)
     if begin is not None:
         return begin, True
-    if has_shards and any(base.has_bulk(mapping, name, "__getitem__") for name in ("get_partial", "get_partials")):
+    if has_shards and any(
+        base.has_bulk(mapping, name, "__getitem__") for name in ("get_partial", "get_partials")
+    ):
         from .storage.requests import BulkRequests
 
         return partial(BulkRequests, mapping), False

@@ -37,7 +37,7 @@ from .pinned cimport Pinned
 from .pool cimport Task, hash_key, lock, on_idle, run, try_lock, unlock
 from .projection cimport Plan
 from .tasks cimport (
-    DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Found, Job, Keys, Sink, Source, Target,
+    DICT, FILES, KEY_CAPACITY, MAPPING, Failure, Found, Job, Keys, Sink, Source,
     claim, encode_task, numbered, read_file_task, read_source_task, update_task, write_file_task, write_key, write_path,
 )
 from .types cimport index_t, NO_MEMORY, SYSTEM
@@ -155,7 +155,6 @@ cdef int take_lock(uint64_t key_hash) except -1:
         with nogil:
             lock(key_hash)
     return 0
-
 
 
 cdef class Pipeline:

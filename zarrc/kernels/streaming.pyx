@@ -18,7 +18,7 @@ what it has begun before.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
@@ -453,7 +453,7 @@ cdef class StreamingPipeline(Pipeline):
         writer.plan = plan
         writer.threads = threads
         writer.requests = self.requests()
-        writer.run()
+        writer.write()
         return 0
 
 
@@ -472,7 +472,7 @@ cdef class _Writer:
     cdef index_t n_locked
     cdef dict failures          # number: exception of the request
 
-    cdef int run(self) except -1:
+    cdef int write(self) except -1:
         self.under_way = set()
         self.ready = []
         self.contended = []

@@ -89,7 +89,7 @@ cdef struct Job:
     int threads
     index_t n_chunks[MAX_DIMS]          # of the array, along each axis
     const ShardPlan* shards             # the plan's chunks by shard
-    Source** parts                      # of each shard of the batch: its chunks by number; NULL: `sources` has all of it
+    Source** parts                      # of each shard of the batch: its chunks; NULL: `sources` has all of it
 
 # Number in the plan of a chunk, or shard, of the batch.
 cdef inline index_t numbered(const Job* job, index_t task) noexcept nogil:

@@ -173,7 +173,11 @@ class MongoDBStore(RemoteStore):
         keys = list(keys)
         for key in keys:
             check_key(key)
-        values = [value for batch in batched(keys, at_once(keys)) for value in self._ask(batch[0], self._find, batch)]
+        values = [
+            value
+            for batch in batched(keys, at_once(keys))
+            for value in self._ask(batch[0], self._find, batch)
+        ]
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
     def requests(self) -> Messages:

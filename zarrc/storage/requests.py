@@ -148,9 +148,7 @@ class Messages(Requests):
         None, or an exception.
     """
 
-    def __init__(
-        self, store: RemoteStore, width: int, send: Callable[[list[Question]], list[Any]]
-    ) -> None:
+    def __init__(self, store: RemoteStore, width: int, send: Callable[[list[Question]], list[Any]]) -> None:
         super().__init__(store, width)
         self._send = send
         self._most = max(1, width // 2)
@@ -160,7 +158,7 @@ class Messages(Requests):
             len(self._waiting) >= self._most or (self._waiting and in_part and not self._under_way)
         ):
             act = self._waiting[0].act
-            questions = []
+            questions: list[Question] = []
             while self._waiting and len(questions) < self._most and self._waiting[0].act == act:
                 questions.append(self._waiting.popleft())
             self._watch(questions, self._store._submit(self._send, questions))
@@ -209,17 +207,25 @@ class BulkRequests:
     def answers(self) -> list[Answer]:
         """See `Requests.answers`; what goes wrong is raised."""
         asked, self._asked = self._asked, []
-        parts = [each for each in asked if each[4] is not None]
+        values = self._whole([key for _, key, _, _, versions in asked if versions is None])
+        parts = iter(self._parts([each for each in asked if each[4] is not None]))
+        return [
+            (tag, values.get(key) if versions is None else next(parts), None)
+            for tag, key, _, _, versions in asked
+        ]
+
+    def _whole(self, keys: list[str]) -> dict[str, Any]:
+        return base.getitems(self._store, keys, self._contexts) if keys else {}
+
+    def _parts(self, asked: list[Any]) -> list[Any]:
         known: dict[str, str] = {}
-        for _, key, _, _, versions in parts:
-            known.update(versions or {})
-        ranges = [(key, start, nbytes) for _, key, start, nbytes, _ in parts]
-        found = iter(base.get_partials(self._store, ranges, known) if ranges else [])
-        for _, key, _, _, versions in parts:
-            if key in known and versions is not None:
+        for *_, versions in asked:
+            known.update(versions)
+        found = base.get_partials(self._store, [each[1:4] for each in asked], known) if asked else []
+        for _, key, _, _, versions in asked:
+            if key in known:
                 versions[key] = known[key]
-        whole = base.getitems(self._store, [each[1] for each in asked if each[4] is None], self._contexts)
-        return [(each[0], whole.get(each[1]) if each[4] is None else next(found), None) for each in asked]
+        return found
 
     def cancel(self) -> None:
         """See `Requests.cancel`."""
