@@ -239,7 +239,7 @@ def test_redis_is_asked_in_few_messages(redis_server):
         z = chunked(store)
         proxy.clear()
         np.testing.assert_array_equal(z[:], numbers())
-        assert len(proxy.requests) <= 2 * N_CHUNKS // CONCURRENCY
+        assert len(proxy.requests) < N_CHUNKS // 8  # a message may come in some pieces, which are counted
         z[:, 3:7] = 5
         assert (z[:, 3:7] == 5).all()
         assert (z[:, 7:] == numbers()[:, 7:]).all()
