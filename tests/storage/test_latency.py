@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import servers
 import services
-from s3 import STORES
+from clouds import S3_STORES as STORES
 
 import zarrc
 from zarrc.errors import PartialWriteError, StoreError
