@@ -13,38 +13,29 @@ from .arguments import normalize_dtype, normalize_shape
 from .core import Array
 from .errors import ContainsArrayError, ContainsGroupError, PathNotFoundError, ReadOnlyError
 from .layout import plant
+from .located import Located
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .nodes import normalize_path
 from .placing import Place
 from .storage import base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterator
 
     from .hierarchy import Group
 
 Metadata = ArrayMetadata | GroupMetadata
 
 
-class Changing:
+class Changing(Located):
     """The part of `Group` that changes what is in it."""
 
-    _store: MutableMapping
-    _chunk_store: MutableMapping | None
-    _path: str
-    _read_only: bool
-    _synchronizer: Any
-    _cache_attrs: bool
-    _meta_array: Any
     _chunk_cache: Any
 
     if TYPE_CHECKING:  # the rest of `Group` that is used here
 
         @property
         def name(self) -> str: ...
-
-        @property
-        def zarr_format(self) -> int: ...
 
         def _path_of(self, item: Any) -> str: ...
 

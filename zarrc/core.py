@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -14,7 +14,6 @@ import numpy as np
 
 from . import nodes, transfer, viewing
 from .array_config import ArrayConfig, as_chunk_cache
-from .attrs import Attributes
 from .edges import Edges
 from .indexing import plan_basic
 from .metadata import v2
@@ -174,8 +173,6 @@ class Array(Selecting):
             "_document": None,
         }
 
-    _attributes_read: dict[str, Any] | None = None  # those that were just read, until attrs is first used
-
     def _use(self, metadata: ArrayMetadata) -> None:
         """Take metadata as the array's own."""
         known = getattr(self, "_meta", None)
@@ -228,26 +225,6 @@ class Array(Selecting):
     # ------------------------------------------------------- where it lives
 
     @property
-    def store(self) -> Any:
-        """The store of the metadata."""
-        return self._store
-
-    @property
-    def chunk_store(self) -> Any:
-        """The store of the chunks."""
-        return self._store if self._chunk_store is None else self._chunk_store
-
-    @property
-    def path(self) -> str:
-        """Path in the store, without slashes at its ends."""
-        return self._path
-
-    @property
-    def store_path(self) -> StorePath:
-        """Store and path as one."""
-        return StorePath(self._store, self._path)
-
-    @property
     def name(self) -> str | None:
         """Path with a slash at its beginning; at the root ``"/"``, and None in format 2, as zarr-python 2 has it."""
         return f"/{self._path}" if self._path or self._meta.zarr_format == 3 else None
@@ -265,30 +242,6 @@ class Array(Selecting):
     @read_only.setter
     def read_only(self, value: bool) -> None:
         self._read_only = bool(value)
-
-    @property
-    def synchronizer(self) -> Any:
-        """The locks that writers take, or None."""
-        return self._synchronizer
-
-    @property
-    def zarr_format(self) -> int:
-        """2 or 3."""
-        return self._meta.zarr_format
-
-    @property
-    def attrs(self) -> Any:
-        """The attributes, a mapping of names to JSON values."""
-        if self._attrs is None:
-            key = nodes.attributes_key(self._path, self._meta.zarr_format)
-            self._attrs = Attributes(self._store, key, self._read_only, self._cache_attrs, self._synchronizer)
-            self._attrs._cached_asdict, self._attributes_read = self._attributes_read, None
-        return self._attrs
-
-    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Array:
-        """Set several attributes in one write; return the array."""
-        self.attrs.update(new_attributes)
-        return self
 
     # ------------------------------------------------------------ what it is
 
@@ -468,11 +421,6 @@ class Array(Selecting):
     def is_view(self) -> bool:
         """Whether the array shows another one's chunks in a different way: see `view`."""
         return self._see is not None
-
-    @property
-    def meta_array(self) -> Any:
-        """An array of the type that reading gives."""
-        return np.empty(()) if self._meta_array is None else self._meta_array
 
     # ---------------------------------------------------------------- codecs
 

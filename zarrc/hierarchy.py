@@ -9,7 +9,6 @@ import numpy as np
 
 from . import nodes
 from .array_config import ArrayConfig, as_chunk_cache
-from .attrs import Attributes
 from .changing import Changing
 from .core import Array
 from .errors import (
@@ -23,7 +22,6 @@ from .layout import plant
 from .metadata.model import ArrayMetadata, GroupMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place, with_consolidated
 from .storage import base
-from .storage.store_path import StorePath
 from .trees import Branch, Limit, TreeViewer, TreeViewer3
 
 Metadata = ArrayMetadata | GroupMetadata
@@ -107,9 +105,8 @@ class Group(Changing, MutableMapping):
         self._cache_attrs = cache_attrs
         self._allow_pickle = allow_pickle
         self._chunk_cache = None if chunk_cache is None else as_chunk_cache(chunk_cache) or False
-        self._metadata = metadata or _read_group(self._store, self._path, zarr_version)
-        self._attrs: Attributes | None = None
-        self._attributes_read: dict[str, Any] | None = None  # those that were just read, until attrs is used
+        self._meta = metadata or _read_group(self._store, self._path, zarr_version)
+        self._attrs = None
         self._state_of_members: dict[str, Any] | None = None
         self._configs: dict[tuple[int, str], ArrayConfig] = {}
 
@@ -131,26 +128,6 @@ class Group(Changing, MutableMapping):
         return create_group(store, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
 
     # what it is
-
-    @property
-    def store(self) -> MutableMapping:
-        """The store of the documents."""
-        return self._store
-
-    @property
-    def chunk_store(self) -> MutableMapping:
-        """The store of the chunks."""
-        return self._store if self._chunk_store is None else self._chunk_store
-
-    @property
-    def path(self) -> str:
-        """Path in the store, without slashes at its ends."""
-        return self._path
-
-    @property
-    def store_path(self) -> StorePath:
-        """Store and path as one."""
-        return StorePath(self._store, self._path)
 
     @property
     def name(self) -> str:
@@ -182,43 +159,9 @@ class Group(Changing, MutableMapping):
         return self._read_only
 
     @property
-    def synchronizer(self) -> Any:
-        """The mapping of keys to locks, or None."""
-        return self._synchronizer
-
-    @property
-    def meta_array(self) -> Any:
-        """An empty array of the type that arrays return."""
-        return np.empty(()) if self._meta_array is None else self._meta_array
-
-    @property
-    def zarr_format(self) -> int:
-        """2 or 3."""
-        return self._metadata.zarr_format
-
-    @property
     def metadata(self) -> GroupMetadata:
         """What the group's documents say, attributes as they are now."""
-        return GroupMetadata(self.zarr_format, self.attrs.asdict(), self._metadata.extra)
-
-    @property
-    def attrs(self) -> Attributes:
-        """Attributes: a mapping of names to JSON values."""
-        if self._attrs is None:
-            self._attrs = Attributes(
-                self._store,
-                key=nodes.attributes_key(self._path, self.zarr_format),
-                read_only=self._read_only,
-                cache=self._cache_attrs,
-                synchronizer=self._synchronizer,
-            )
-            self._attrs._cached_asdict, self._attributes_read = self._attributes_read, None
-        return self._attrs
-
-    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Group:
-        """Set several attributes in one write; return the group."""
-        self.attrs.update(new_attributes)
-        return self
+        return GroupMetadata(self.zarr_format, self.attrs.asdict(), self._meta.extra)
 
     @property
     def info(self) -> InfoReporter:

@@ -25,6 +25,7 @@ from .indexing import (
     split_fields,
 )
 from .kernels.projection import project_basic
+from .located import Located
 from .storage import base
 from .views import BlockIndex, LazyIndex, OIndex, VIndex, whole_view
 
@@ -34,15 +35,12 @@ if TYPE_CHECKING:
     from .metadata.model import ArrayMetadata
 
 
-class Selecting:
+class Selecting(Located):
     """The part of `Array` that reads and writes selections."""
 
     _cache_metadata: bool
     _config: ArrayConfig
     _meta: ArrayMetadata
-    _path: str
-    _read_only: bool
-    _synchronizer: Any
 
     if TYPE_CHECKING:  # the rest of `Array` that is used here
 
@@ -56,9 +54,6 @@ class Selecting:
 
         @property
         def _pipeline(self) -> Any: ...
-
-        @property
-        def chunk_store(self) -> Any: ...
 
         @property
         def is_view(self) -> bool: ...
