@@ -146,6 +146,13 @@ class TestDigest:
         z[-1, -1] = 1
         assert len(z.hexdigest()) == 40
 
+    def test_through_consolidated_metadata(self):
+        root = zarrc.group({})
+        z = root.create_dataset("z", data=np.arange(10))
+        z.attrs["a"] = 1
+        shown = zarrc.consolidate_metadata(root.store)
+        assert shown["z"].hexdigest() == z.hexdigest()
+
     @pytest.mark.peer
     def test_is_that_of_zarr_python_2(self, tmp_path):
         z = zarrc.open(tmp_path / "a", mode="w", shape=(25, 7), chunks=(2, 3), dtype="i4", order="F")

@@ -43,7 +43,8 @@ class Edges:
 
     def shape_now(self) -> tuple[int, ...] | None:
         """Return the shape that the document says; None if it cannot be found."""
-        document = nodes.stored_document(self._store, self._path, self._zarr_format)
+        found = nodes.stored_documents(self._store, self._path, self._zarr_format, nodes.ARRAY_KEY)
+        document = next(found, None)
         if document is None:
             return None
         if self._seen is None or self._seen[0] != document:

@@ -410,13 +410,15 @@ def read_array(store: Store, path: object = None, zarr_format: int | None = None
     return node
 
 
-def stored_document(store: Store, path: str, zarr_format: int) -> bytes | None:
-    """Return an array's document as it is stored now, whatever consolidated metadata say; None if there is none."""
+def stored_documents(store: Store, path: str, zarr_format: int, *of_format_2: str) -> Iterator[bytes]:
+    """Yield the documents of a node that are there as they are stored now, whatever consolidated metadata say."""
     from .storage.consolidated import ConsolidatedMetadataStore
 
     inner = store.store if isinstance(store, ConsolidatedMetadataStore) else store
-    document = _get(inner, document_key(path, V3_KEY if zarr_format == 3 else ARRAY_KEY))
-    return None if document is None else bytes(document)
+    for name in _names(zarr_format, *of_format_2):
+        document = _get(inner, document_key(path, name))
+        if document is not None:
+            yield bytes(document)
 
 
 def read_group(store: Store, path: object = None, zarr_format: int | None = None) -> GroupMetadata:

@@ -114,6 +114,6 @@ def digest(
     for coords in sorted(stored):
         key = nodes.document_key(path, chunk_key(coords, meta.chunk_key_encoding))
         found.update(chunk_store[key])
-    for name in (nodes.V3_KEY,) if meta.zarr_format == 3 else (nodes.ARRAY_KEY, nodes.ATTRS_KEY):
-        found.update(store.get(nodes.document_key(path, name), b""))
+    for document in nodes.stored_documents(store, path, meta.zarr_format, nodes.ARRAY_KEY, nodes.ATTRS_KEY):
+        found.update(document)
     return found

@@ -214,7 +214,7 @@ class Store(MutableMapping[str, Any]):
 
     def getsize_prefix(self, path: str = "") -> int:
         """Bytes stored in all keys under ``path``, at any depth."""
-        return sum(len(self[key]) for key in _keys_under(self, path))
+        return total_nbytes(self[key] for key in _keys_under(self, path))
 
     # life
 
@@ -316,6 +316,14 @@ def normalize_value(value: Any) -> bytes | np.ndarray:
     except TypeError:
         raise TypeError(f"a value is bytes-like, not {type(value).__name__}") from None
     return _array_bytes(np.asarray(view))
+
+
+def total_nbytes(values: Iterable[Any]) -> int:
+    """How many bytes values have together; -1 if one of them is not bytes-like: a mapping may hold anything."""
+    try:
+        return sum(len(normalize_value(value)) for value in values)
+    except (TypeError, ValueError):
+        return -1
 
 
 def _array_bytes(array: np.ndarray) -> np.ndarray:
@@ -552,12 +560,7 @@ def getsize(store: Any, path: str | None = "") -> int:
     path = normalize_storage_path(path)
     if hasattr(store, "getsize"):
         return int(store.getsize(path))
-    if not isinstance(store, MutableMapping):
-        return -1
-    try:
-        return _getsize_from_keys(store, path)
-    except TypeError:  # a value has no length
-        return -1
+    return _getsize_from_keys(store, path) if isinstance(store, MutableMapping) else -1
 
 
 def getsize_prefix(store: Any, path: str | None = "") -> int:
@@ -566,7 +569,7 @@ def getsize_prefix(store: Any, path: str | None = "") -> int:
     if hasattr(store, "getsize_prefix"):
         return int(store.getsize_prefix(path))
     if isinstance(store, MutableMapping):
-        return sum(len(store[key]) for key in _keys_under(store, path))
+        return total_nbytes(store[key] for key in _keys_under(store, path))
     return -1
 
 
@@ -701,9 +704,6 @@ def check_rename(src_path: str, dst_path: str) -> None:
 def _getsize_from_keys(store: Any, path: str) -> int:
     path = normalize_storage_path(path)
     if path and path in store:
-        return len(store[path])
+        return total_nbytes([store[path]])
     depth = path.count("/") + 1 if path else 0
-    try:
-        return sum(len(store[key]) for key in _keys_under(store, path) if key.count("/") == depth)
-    except TypeError:  # a mapping may hold anything
-        return -1
+    return total_nbytes(store[key] for key in _keys_under(store, path) if key.count("/") == depth)

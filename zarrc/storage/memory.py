@@ -252,7 +252,7 @@ class MemoryStore(Store):
     def getsize_prefix(self, path: str = "") -> int:
         path = normalize_storage_path(path)
         start = f"{path}/" if path else ""
-        return sum(len(value) for key, value in list(self._data.items()) if key.startswith(start))
+        return base.total_nbytes(value for key, value in list(self._data.items()) if key.startswith(start))
 
     def rmdir(self, path: str = "") -> None:
         self.check_writeable()
