@@ -163,6 +163,44 @@ def test_attributes_of_h5py(tmp_path):
     }
 
 
+def test_attributes_to_h5py(tmp_path):
+    source = zarrc.group()
+    source.attrs.update(none=None, text="ä", numbers=[1, 2], texts=["a", "b"], number=0.5)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        zarrc.copy_all(source, file)
+        found = dict(file.attrs)
+        assert type(found.pop("none")) is h5py.Empty
+        assert {name: np.asarray(value).tolist() for name, value in found.items()} == {
+            "text": "ä",
+            "numbers": [1, 2],
+            "texts": ["a", "b"],
+            "number": 0.5,
+        }
+        source.attrs["nested"] = {"a": 1}
+        with pytest.raises(CopyError, match="attribute 'nested' cannot be copied to '/'"):
+            zarrc.copy_all(source, file)
+
+
+def test_what_only_h5py_has_is_named(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a/link"] = h5py.SoftLink("/nowhere")
+        file["empty"] = h5py.Empty("f4")
+        file.create_dataset("refs", data=np.array([file.ref], dtype=h5py.ref_dtype))
+        tree = repr(zarrc.tree(file))
+        assert " ├── a\n │   └── link (broken link)\n" in tree
+        for name, message in [
+            ("a", "'/a/link' is a link that leads nowhere"),
+            ("empty", "'/empty' is empty"),
+            ("refs", "'/refs' has elements that only HDF5 knows"),
+        ]:
+            with pytest.raises(CopyError, match=message):
+                zarrc.copy(file[name], zarrc.group())
+        file["link"] = h5py.SoftLink("/nowhere")
+        del file["a"], file["empty"]
+        with pytest.raises(CopyError, match="'/link' is a link"):
+            zarrc.copy_all(file, zarrc.group())
+
+
 @pytest.mark.parametrize(
     ("if_exists", "counts"),
     [("skip", (2, 1, 0)), ("replace", (3, 0, 800)), ("skip_initialized", (2, 1, 0))],

@@ -414,4 +414,12 @@ def _branch(node: Any, name: str, level: int | None) -> Branch:
     if level == 0:
         return Branch(name)
     deeper = None if level is None else level - 1
-    return Branch(name, below=[_branch(node[key], key, deeper) for key in sorted(node)])
+    return Branch(name, below=[_branch_below(node, key, deeper) for key in sorted(node)])
+
+
+def _branch_below(node: Any, key: str, level: int | None) -> Branch:
+    try:
+        child = node[key]
+    except KeyError:  # h5py's links may lead nowhere
+        return Branch(key, "(broken link)")
+    return _branch(child, key, level)

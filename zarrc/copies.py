@@ -131,7 +131,7 @@ def copy_all(
     _check_skipping(if_exists, dest)
     with _Work.of(log, if_exists, dry_run, shallow, without_attrs, create_kws) as work:
         for name in sorted(source):
-            node = source[name]
+            node = _child(source, name)
             if not shallow or _is_array(node):
                 work.copy(node, dest, name, dest)
         work.copy_attributes(source, dest)
@@ -341,7 +341,7 @@ class _Work:
             group = inside = dest.require_group(name)
             self.copy_attributes(source, group)
         for child in sorted(source):
-            node = source[child]
+            node = _child(source, child)
             if not self.shallow or _is_array(node):
                 self.copy(node, group, child, inside)
 
@@ -349,14 +349,16 @@ class _Work:
         if self.without_attrs or self.dry_run:
             return
         attributes = {name: source.attrs[name] for name in source.attrs}
-        if not _is_h5py(dest):
-            attributes = {name: _json_value(value) for name, value in attributes.items()}
-        if attributes:
-            dest.attrs.update(attributes)
+        if _is_h5py(dest):
+            _set_h5py_attributes(attributes, dest)
+        elif attributes:
+            dest.attrs.update({name: _json_value(value) for name, value in attributes.items()})
 
 
 def _create_array(source: Any, dest: Any, name: str, create_kws: dict[str, Any]) -> Any:
     """Make an array like `source`, but for what is given, and copy its values."""
+    if source.shape is None:
+        raise CopyError(f"{source.name!r} is empty, without a shape: arrays are not")
     arguments = {"shape": source.shape, "dtype": dtype_of(source), **_layout(source, dest)}
     values = source
     if source.dtype.kind == "O" and not create_kws.keys() & {"dtype", "object_codec"}:
@@ -422,7 +424,8 @@ def _from_h5py(source: Any, arguments: dict[str, Any]) -> Any:
         return source.asstr()[...]
     if items is not None:
         arguments |= {"dtype": f"array:{items.str}", "fill_value": None}
-    return source
+        return source
+    raise CopyError(f"{source.name!r} has elements that only HDF5 knows, such as references")
 
 
 def _h5py_dtype(dtype: Any) -> Any:
@@ -452,6 +455,23 @@ def _json_value(value: Any) -> Any:
     return value
 
 
+def _set_h5py_attributes(attributes: dict[str, Any], dest: Any) -> None:
+    """Set attributes of h5py's: None is an empty one, as the other way round.
+
+    Raises
+    ------
+    CopyError
+        HDF5 has no attributes of such values; the message says which one.
+    """
+    import h5py
+
+    for name, value in attributes.items():
+        try:
+            dest.attrs[name] = h5py.Empty("f4") if value is None else value
+        except (TypeError, ValueError) as error:
+            raise CopyError(f"attribute {name!r} cannot be copied to {dest.name!r}: {error}") from error
+
+
 # what things are
 
 
@@ -475,6 +495,15 @@ def _check_group(node: Any, what: str = "dest") -> None:
 
 def _name_of(source: Any) -> str:
     return (source.name or "").rstrip("/").rpartition("/")[2]
+
+
+def _child(group: Any, name: str) -> Any:
+    try:
+        return group[name]
+    except KeyError:
+        raise CopyError(
+            f"'{group.name.rstrip('/')}/{name}' is a link that leads nowhere: delete it first"
+        ) from None
 
 
 def _member(group: Any, name: str) -> Any:

@@ -640,15 +640,29 @@ def replace_attributes(store: Store, key: str, attributes: dict) -> dict:
         A value has no JSON form.
     """
     if not is_v3_key(key):
-        document = v2.encode_attributes(attributes)
+        document = _naming(v2.encode_attributes, attributes)
         store[key] = document
         return v2.decode_attributes(document)
     present = _get(store, key)
     if present is None:
         raise PathNotFoundError(key.removesuffix(V3_KEY).rstrip("/"))
-    document = v3.dump_document(load(present, key) | {"attributes": attributes})
+    content = load(present, key)
+    document = _naming(lambda new: v3.dump_document(content | {"attributes": new}), attributes)
     store[key] = document
     return load(document, key)["attributes"]
+
+
+def _naming(encode: Callable[[dict], bytes], attributes: dict) -> bytes:
+    """Call `encode`; its errors get the name of the attribute that has no JSON form."""
+    try:
+        return encode(attributes)
+    except (TypeError, ValueError):
+        for name, value in attributes.items():
+            try:
+                encode({name: value})
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"attribute {name!r}: {error}") from None
+        raise
 
 
 def is_v3_key(key: str) -> bool:

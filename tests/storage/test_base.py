@@ -207,10 +207,19 @@ class TestAnyMapping:
             data = {"a/x": b"12", "a/y": [1, 2, 3]}
             store = type(store)(data)
             assert base.getsize(store, "a/x") == 2
-            assert base.getsize(store, "a/y") == base.getsize(store, "a") == base.getsize_prefix(store, "a") == -1
+            assert (
+                base.getsize(store, "a/y")
+                == base.getsize(store, "a")
+                == base.getsize_prefix(store, "a")
+                == -1
+            )
 
     def test_size_of_values_that_are_arrays(self):
-        assert base.getsize({"a": np.zeros((2, 3), "i4")}, "a") == base.getsize_prefix({"a": np.zeros(6, "i4")}) == 24
+        assert (
+            base.getsize({"a": np.zeros((2, 3), "i4")}, "a")
+            == base.getsize_prefix({"a": np.zeros(6, "i4")})
+            == 24
+        )
 
     def test_dimension_separator(self, tmp_path):
         assert base.dimension_separator({}) is None
