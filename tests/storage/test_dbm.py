@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import stat
+from contextlib import suppress
 
 import dbm_kinds
 import numpy as np
@@ -227,6 +229,21 @@ class TestFailures:
             store = DBMStore(tmp_path / "x.db", "r", open=opener)
             for i in range(100):
                 store[f"{i}"]
+
+    def test_really_full_disk(self, small_disk, kind):
+        """What was there is found, or an error says that it may be lost."""
+        store = DBMStore(small_disk / "x.db", open=kind)
+        values = {f"{i}": os.urandom(900) for i in range(100)}
+        store.setitems(values)
+        store.flush()
+        more = {f"{i}": os.urandom(900) for i in range(100, 10_000)}
+        with pytest.raises(OSError, match="No space left") as caught:
+            store.setitems(more)
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, store.path)
+        with suppress(OSError):
+            assert store.getitems(values) == values
+        with suppress(OSError):
+            store.close()
 
     def test_closed(self, tmp_path, kind):
         store = DBMStore(tmp_path / "x.db", open=kind)

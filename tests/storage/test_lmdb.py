@@ -314,6 +314,13 @@ class TestFailures:
         with pytest.raises(ValueError, match="not an LMDB database"):
             LMDBStore(tmp_path / "x.lmdb", read_only=read_only)
 
+    def test_empty_file(self, tmp_path):
+        (tmp_path / "x.lmdb").touch()
+        with pytest.raises(ValueError, match="is empty"):
+            LMDBStore(tmp_path / "x.lmdb", read_only=True)
+        with LMDBStore(tmp_path / "x.lmdb") as store:
+            store["a"] = b"1"
+
     def test_truncated(self, tmp_path):
         with LMDBStore(tmp_path / "x.lmdb") as store:
             store["a"] = bytes(1_000_000)

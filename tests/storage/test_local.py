@@ -286,6 +286,13 @@ class TestTemporaries:
         with TempStore() as store:
             assert run(code, store.path) == f"{errno.EFBIG} b'old' ['a']"
 
+    def test_really_full_disk(self, small_disk):
+        store = DirectoryStore(small_disk)
+        with pytest.raises(OSError, match="No space left") as caught:
+            store["a/b"] = bytes(10_000_000)
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, f"{small_disk}/a/b")
+        assert list(store) == []
+
     def test_permissions_follow_umask(self, tmp_path):
         code = """if True:
             import os, sys

@@ -214,9 +214,10 @@ class TestWhatCannotBeOpened:
             SQLiteStore(tmp_path / "x" / "y.sqlite")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_directory(self, tmp_path):
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_a_directory(self, tmp_path, read_only):
         with pytest.raises(IsADirectoryError):
-            SQLiteStore(tmp_path)
+            SQLiteStore(tmp_path, read_only=read_only)
 
     @pytest.mark.parametrize("read_only", [False, True])
     def test_another_kind_of_file(self, tmp_path, read_only):

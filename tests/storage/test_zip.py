@@ -331,6 +331,19 @@ class TestProcesses:
         assert processes.run(code, store.path) == ""
         assert members(store.path) == {"a": b"1", "b": b"2"}
 
+    @pytest.mark.parametrize("mode", ["r", "r+", "a", "w"])
+    def test_opened_while_another_writes(self, store, mode):
+        """It has no directory meanwhile, and is not taken for a damaged one."""
+        store["a"] = b"1"
+        code = (
+            "import sys; from zarrc.storage import ZipStore\n"
+            "try: ZipStore(sys.argv[1], mode=sys.argv[2])\n"
+            "except BlockingIOError as e: print(e)"
+        )
+        assert "another process is writing" in processes.run(code, store.path, mode)
+        store.close()
+        assert members(store.path) == {"a": b"1"}
+
     def test_finds_what_another_has_written_since(self, tmp_path):
         ZipStore(tmp_path / "x.zip").close()
         with ZipStore(tmp_path / "x.zip") as store:
@@ -504,7 +517,7 @@ class TestFailures:
             store["a"] = b"1"
             with pytest.raises(OSError, match="No space") as caught:
                 store["b"] = bytes(10_000_000)
-            assert caught.value.errno == errno.ENOSPC
+            assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, store.path)
         assert members(small_disk / "x.zip") == {"a": b"1"}
 
     def test_file_too_large(self, tmp_path):

@@ -37,6 +37,8 @@ TEMPORARY_PREFIX = ".zarrc-"
 # NUL, a backslash, or a segment that is empty, "." or ".."
 _BAD_KEY = re.compile(r"[\0\\]|(?:^|/)\.{0,2}(?:/|$)")
 
+_LITTLE_NBYTES = 1 << 20  # with less than this a disk is full
+
 Range = tuple[str, int, int | None]  # of a value: key, start and size, as `Store.get_partial` takes them
 
 _serials = itertools.count()
@@ -485,6 +487,18 @@ def naming(store: Any) -> str:
         if location(store)
         else f"<{kind.__module__}.{kind.__qualname__} object at {id(store):#x}>"
     )
+
+
+def name_file(error: BaseException, path: str) -> None:
+    """Have an error of the system that names no file name this one."""
+    if isinstance(error, OSError) and error.filename is None:
+        error.filename = path
+
+
+def is_full(path: str) -> bool:
+    """Whether next to no space is left on the disk where a file or folder is."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize < _LITTLE_NBYTES
 
 
 def lock_name(store: Any, key: str) -> str:

@@ -18,6 +18,7 @@ from zarrc.errors import ReadOnlyError
 from zarrc.storage.base import (
     Store,
     check_key,
+    is_full,
     is_key,
     new_token,
     normalize_value,
@@ -25,6 +26,8 @@ from zarrc.storage.base import (
 )
 
 _FLAGS = ("r", "w", "c", "n")
+# after a write that failed these do not find all that they held
+_FORGETFUL = ("berkeleydb", "bsddb3", "_gdbm")
 
 
 class DBMStore(Store):
@@ -216,7 +219,7 @@ class _Database:
         self.path = store.path
         self.n_stores = 0
         self.pid = os.getpid()
-        self.written = False
+        self.is_damaged = False
         self.read_only = store.read_only
         self.turn: Any = threading.RLock() if store.write_lock else nullcontext()
         self._how = store.open, store.mode, store.open_kwargs
@@ -244,6 +247,10 @@ class _Database:
                 raise ReadOnlyError(
                     f"the database {self.path!r} was opened by the parent process: open it again"
                 )
+            if self.is_damaged:
+                raise OSError(
+                    errno.EIO, "a write has failed, and the database may have lost values", self.path
+                )
             try:
                 return act(self._db)
             except KeyError:
@@ -255,6 +262,12 @@ class _Database:
         """Do something that changes the database, in turn."""
         try:
             self.run(act)
+        except (OSError, MemoryError) as error:
+            full = is_full(os.path.dirname(self.path))
+            self.is_damaged = full or type(self._db).__module__.startswith(_FORGETFUL)
+            if full:  # which these databases say in many ways
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path) from error
+            raise
         finally:
             self.token = new_token()
 
@@ -300,7 +313,10 @@ class _Database:
         with self.turn:
             if self._db is not None:
                 db, self._db = self._db, None
-                db.close()
+                try:
+                    db.close()
+                except Exception as error:
+                    raise _explained(error, self.path) from error
 
 
 _CLOSED: Any = object.__new__(_Database)

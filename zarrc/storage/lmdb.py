@@ -20,6 +20,7 @@ from zarrc.storage.base import (
     Store,
     check_key,
     check_rename,
+    is_full,
     is_key,
     new_token,
     normalize_storage_path,
@@ -39,7 +40,6 @@ _COURTESY = 1.0  # seconds that a new reader waits for such a writer
 _BATCH_NBYTES = (
     1 << 26
 )  # of chunks that are read in one transaction: there is no copy of them to be kept small
-_LITTLE_NBYTES = 1 << 20  # with less than this a disk is full
 _OPTIONS = {
     "sync": False,
     "metasync": False,
@@ -564,6 +564,8 @@ def _open(path: str, read_only: bool, options: dict[str, Any]) -> Any:
     data = os.path.join(path, "data.mdb") if wanted["subdir"] else path
     if read_only and not os.path.exists(data):
         raise FileNotFoundError(errno.ENOENT, "there is no such LMDB database", path)
+    if read_only and not os.path.getsize(data):
+        raise ValueError(f"{path!r} is not an LMDB database: the file {data!r} is empty")
     if read_only and not os.access(os.path.dirname(data), os.W_OK):
         wanted["lock"] = False
     try:
@@ -662,7 +664,7 @@ def _explained(error: Exception, path: str) -> Exception:
         return ValueError(f"{path!r} is not an LMDB database that can be read here: {error}")
     if isinstance(error, lmdb.ReadersFullError):
         return OSError(errno.EAGAIN, "too many readers: give a larger max_readers", path)
-    if os.strerror(errno.EIO) in str(error) and _is_full(path):  # LMDB's word for a write that was cut short
+    if os.strerror(errno.EIO) in str(error) and is_full(path):  # LMDB's word for a write that was cut short
         return OSError(errno.ENOSPC, "the disk is full", path)
     for number in (
         errno.ENOSPC,
@@ -676,8 +678,3 @@ def _explained(error: Exception, path: str) -> Exception:
         if os.strerror(number) in str(error):
             return OSError(number, str(error), path)
     return OSError(errno.EIO, f"LMDB failed: {error}", path)
-
-
-def _is_full(path: str) -> bool:
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize < _LITTLE_NBYTES

@@ -24,6 +24,7 @@ from zarrc.storage.base import (
     check_key,
     check_rename,
     is_key,
+    name_file,
     normalize_storage_path,
     normalize_value,
     own_mapping,
@@ -454,8 +455,9 @@ def _write(path: str, value: Any, fsync: bool) -> None:
         finally:
             os.close(file)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         _unlink_if_there(temporary)
+        name_file(error, path)
         raise
     if fsync:
         _sync_up(directory, made)

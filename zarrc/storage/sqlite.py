@@ -100,7 +100,8 @@ class SQLiteStore(Store):
     Notes
     -----
     A value has at most 1,000,000,000 bytes. While it is open there are two files more, ``-wal`` and ``-shm``;
-    `close` takes them away. Databases on network file systems are not safe, as SQLite says.
+    `close` takes them away, but of a store that only reads. Databases on network file systems are not safe, as
+    SQLite says.
 
     Examples
     --------
@@ -564,7 +565,7 @@ def _code(error: sqlite3.Error) -> int | None:
 def _explained(error: sqlite3.Error, path: str) -> Exception:
     """The same failure as an exception of a kind that says what is wrong, with the path."""
     code = _code(error)
-    if code == sqlite3.SQLITE_CANTOPEN:
+    if code == sqlite3.SQLITE_CANTOPEN or os.path.isdir(path):
         return _cannot_open(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return TimeoutError(errno.ETIMEDOUT, "the database is locked: another process is writing", path)

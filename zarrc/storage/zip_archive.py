@@ -21,7 +21,7 @@ from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, LargeZipFile
 
 from zarrc.errors import ReadOnlyError
-from zarrc.storage.base import TEMPORARY_PREFIX, new_token
+from zarrc.storage.base import TEMPORARY_PREFIX, name_file, new_token
 from zarrc.storage.buffers import Arena
 from zarrc.storage.zip_format import (
     DESCRIPTOR,
@@ -202,9 +202,10 @@ class Archive:
                     _warn_of_duplicate(value.key)
             try:
                 added, end = self._append(writer, values, large)
-            except BaseException:
+            except BaseException as error:
                 with suppress(OSError):
                     os.ftruncate(writer, self.end)  # nothing may follow the directory, if that is there
+                name_file(error, self.path)
                 raise
             self.dirty = True
             self.end = end
@@ -259,8 +260,12 @@ class Archive:
     def _write_directory(self, file: int, at: int, shift: int, members: Iterable[Member]) -> int:
         records = [member.record for member in members]
         directory = b"".join(records)
-        end = pwrite(file, (directory, end_records(len(records), len(directory), at, shift)), at)
-        os.ftruncate(file, end)
+        try:
+            end = pwrite(file, (directory, end_records(len(records), len(directory), at, shift)), at)
+            os.ftruncate(file, end)
+        except OSError as error:
+            name_file(error, self.path)
+            raise
         return end
 
     def compact(self) -> None:
@@ -282,9 +287,10 @@ class Archive:
                 os.fsync(new.number)
                 reader = _Descriptor(temporary, _READ)
                 os.replace(temporary, self.path)
-            except BaseException:
+            except BaseException as error:
                 with suppress(OSError):
                     os.unlink(temporary)
+                name_file(error, self.path)
                 raise
             self.state, self.others = (reader, moved), list(others.values())
             self.writer, self.end, self.shift, self.dirty = new, end if everything else 0, 0, False
@@ -325,11 +331,20 @@ def acquire(path: str, mode: str) -> Archive:
             raise PermissionError(errno.EACCES, "the archive cannot be written; mode='r' reads it", path)
         archive = _archives.get(real)
         if archive is None or not archive.is_current():
-            archive = _archives[real] = Archive(real)
+            archive = _archives[real] = _open(real)
             if mode in ("w", "x", "a") and not archive.state[1] and archive.end == END.size:
                 archive.end = 0  # the directory of nothing need not be kept
         archive.n_stores += 1
         return archive
+
+
+def _open(path: str) -> Archive:
+    """Open an archive, which may have no directory while another process writes to it."""
+    try:
+        return Archive(path)
+    except BadZipFile:
+        _flock(_Descriptor(path, _READ), path, for_writing=False)
+        raise
 
 
 def release(archive: Archive) -> None:
@@ -382,18 +397,24 @@ def recover(path: str) -> int:
 
 def _lock(path: str, flags: int = 0) -> _Descriptor:
     """A descriptor for writing, which no other process has meanwhile."""
-    import fcntl
-
     file = _Descriptor.__new__(_Descriptor)
     file.number = -1
     file.number = os.open(path, _WRITE | flags, 0o666)
     if path in _archives and _archives[path].writer is not None:
         return file  # it is this process that has the lock
+    _flock(file, path, for_writing=True)
+    return file
+
+
+def _flock(file: _Descriptor, path: str, for_writing: bool) -> None:
+    """Take the lock that the process which writes holds, for as long as the descriptor is open."""
+    import fcntl
+
+    how = fcntl.LOCK_EX if for_writing else fcntl.LOCK_SH
     try:
-        fcntl.flock(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file.number, how | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BlockingIOError(errno.EWOULDBLOCK, "another process is writing to the archive", path) from None
-    return file
 
 
 def _version(file: int) -> tuple[int, ...]:
