@@ -12,7 +12,7 @@ from typing import Any
 
 from zarrc.config import config
 from zarrc.storage.base import Store, keys_under, normalize_storage_path, own_mapping
-from zarrc.storage.fsspec_limits import limit_retries, with_limits
+from zarrc.storage.fsspec_options import limit_retries, prepared
 from zarrc.storage.remote import (
     RemoteStore,
     executor,
@@ -151,6 +151,11 @@ class FSStore(RemoteStore):
             self.fs.rm_file(probe)
 
     def __getstate__(self) -> dict[str, Any]:
+        if hidden(self.path) != self.path:
+            raise TypeError(
+                "an FSStore with a password in its URL is not pickled, as the pickle would show it: "
+                "give it to the file system instead"
+            )
         names = ("fs", "path", "normalize_keys", "key_separator", "mode", "exceptions")
         return {name: getattr(self, name) for name in names} | {"retries": vars(self.fs).get("retries")}
 
@@ -429,7 +434,7 @@ def _open_url(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
             f"cannot open {hidden(url)!r}: the package fsspec is not installed (pip install 'zarrc[fsspec]')"
         ) from None
     try:
-        options = with_limits(url, storage_options)
+        url, options = prepared(url, storage_options)
         if re.match(r"(?!.*::)(?:file://|(?!.*://))", url):
             options.pop("auto_mkdir", None)
         fs, path = url_to_fs(url, **options)
@@ -451,12 +456,18 @@ async def _in_time(question: Coroutine[Any, Any, Any], seconds: float | None) ->
     """What a coroutine returns, if that is not too late."""
     if seconds is None:
         return await question
-    from asyncio import wait_for
+    from asyncio import ensure_future, wait
 
+    task = ensure_future(question)
+    # a file system may take its time to notice that it is cancelled: nobody waits for that
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        return await wait_for(question, seconds)
-    except TimeoutError as error:
-        raise error if str(error) else TimeoutError(f"no answer within {seconds} seconds") from None
+        done, _ = await wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+    if not done:
+        raise TimeoutError(f"no answer within {seconds} seconds")
+    return task.result()
 
 
 def _run(question: Coroutine[Any, Any, Any]) -> Any:

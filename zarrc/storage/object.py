@@ -230,9 +230,10 @@ class ObjectStore(RemoteStore):
         for batch in batched([key for key in keys if is_key(key)], _DELETED_AT_ONCE):
             try:
                 obstore.delete(self.store, [self._root + key for key in batch])
+                continue
             except Exception:
-                # it does not say which are gone, and asking once more does no harm
-                super().delitems(batch)
+                pass  # it does not say which are gone, and asking once more does no harm
+            super().delitems(batch)
 
     # structure
 

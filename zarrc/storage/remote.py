@@ -35,7 +35,9 @@ T = TypeVar("T")
 
 SECONDS = 60.0  # until an unanswered request fails, with clients that would wait for ever
 
-_SECRET = re.compile(r"key|secret|token|password|passwd|sas|credential|connection_?string|signature", re.I)
+_SECRET = re.compile(
+    r"key|secret|token|password|passwd|sas|credential|connection_?string|signature|authorization", re.I
+)
 _USER_IN_URL = re.compile(r"(\w://)[^/\s@'\"]*@")
 _QUERY_IN_URL = re.compile(r"(://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 _REFUSED = re.compile(r"\b(?:401|403|forbidden|unauthori[sz]ed|access ?denied|permission ?denied)\b", re.I)

@@ -1,4 +1,4 @@
-"""How long file systems of fsspec wait for a server, where their user does not say it.
+"""Options of file systems of fsspec: how long they wait for a server, and who asks.
 
 Left to themselves they wait for minutes, and try again so often that a server which does not answer any
 more would keep a program waiting for hours. Silence is what counts: a long transfer that moves is not broken off.
@@ -12,12 +12,13 @@ from typing import Any
 from zarrc.storage.remote import SECONDS, concurrency
 
 _S3 = ("s3", "s3a")
+_HTTP = ("http", "https")
 _S3_SECONDS = 15  # which the attempts of botocore, five, and those of s3fs multiply
 _S3_RETRIES = 2  # of s3fs: around a request, and again around that and its body
 
 
-def with_limits(url: str, storage_options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for opening a URL: those given, and time-outs.
+def prepared(url: str, storage_options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A URL without user and password, and options for opening it: those given, time-outs, and the user.
 
     Parameters
     ----------
@@ -28,17 +29,30 @@ def with_limits(url: str, storage_options: Mapping[str, Any]) -> dict[str, Any]:
     """
     parts = url.split("::")
     options = dict(storage_options)
-    if len(parts) == 1:
-        return _merged(_limits(_protocol(url)), options)
-    for protocol in map(_protocol, parts):
-        limits = _limits(protocol)
-        if limits:
-            options[protocol] = _merged(limits, options.get(protocol, {}))
-    return options
+    for i, part in enumerate(parts):
+        protocol = part.partition("://")[0]
+        usual = _limits(protocol)
+        if protocol in _HTTP:
+            parts[i], user = _without_user(part)
+            usual["client_kwargs"] |= user
+        if len(parts) == 1:
+            options = _merged(usual, options)
+        elif usual:
+            options[protocol] = _merged(usual, options.get(protocol, {}))
+    return "::".join(parts), options
 
 
-def _protocol(url: str) -> str:
-    return url.partition("://")[0]
+def _without_user(url: str) -> tuple[str, dict[str, Any]]:
+    """A URL of HTTP whose user, if any, is an option of aiohttp: what it opens is then shown and pickled without."""
+    from base64 import b64encode
+    from urllib.parse import unquote, urlsplit
+
+    split = urlsplit(url)
+    if split.username is None:
+        return url, {}
+    user = b64encode(f"{unquote(split.username)}:{unquote(split.password or '')}".encode()).decode()
+    shown = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
+    return shown, {"headers": {"Authorization": f"Basic {user}"}}
 
 
 def _limits(protocol: str) -> dict[str, dict[str, Any]]:
@@ -47,7 +61,7 @@ def _limits(protocol: str) -> dict[str, dict[str, Any]]:
         # as many connections as requests that may be under way; the client has 10
         config["max_pool_connections"] = max(10, concurrency())
         return {"config_kwargs": config}
-    if protocol in ("http", "https"):
+    if protocol in _HTTP:
         return {"client_kwargs": {"timeout": _silence()}}
     if protocol in ("gs", "gcs"):
         return {"session_kwargs": {"timeout": _silence()}}
@@ -61,10 +75,11 @@ def _silence() -> Any:
     return ClientTimeout(total=None, sock_connect=SECONDS, sock_read=SECONDS)
 
 
-def _merged(limits: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(options)
-    for name, each in limits.items():
-        merged[name] = {**each, **(options.get(name) or {})}
+def _merged(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**usual, **options}
+    for name in usual.keys() & options.keys():
+        if isinstance(usual[name], dict):
+            merged[name] = _merged(usual[name], options[name] or {})
     return merged
 
 
