@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pytest
+import servers
 import services
 
 import zarrc
+from zarrc.errors import StoreError
 from zarrc.storage import DirectoryStore, FSStore, MemoryStore
-from zarrc.testing import StoreTests
+from zarrc.testing import KEYS, StoreTests
 
 fsspec = services.module("fsspec")
 
@@ -117,6 +120,87 @@ class TestAzure(FSStoreTests):
         at = self.container
         text = f"DefaultEndpointsProtocol=http;AccountName={at.account};AccountKey={at.key};BlobEndpoint={at.url};"
         return {"connection_string": text}
+
+
+@pytest.mark.service
+class TestHTTP(FSStoreTests):
+    """A folder that nginx lets be written; its listings leave out what begins with a dot.
+
+    HTTP itself has no way to delete, and where there is nothing does not say whether there is no folder or no listing.
+    """
+
+    keys = tuple(key for key in KEYS if not re.search(r"(^|/)\.", key))
+    unsuited = re.compile(
+        "starts_empty|delete|missing$|listdir|rmdir|rename|size|bulk|processes|mapping_methods|large|overridden"
+    )
+
+    @pytest.fixture(autouse=True)
+    def _server(self, http_server, request):
+        if self.unsuited.search(request.node.originalname):
+            pytest.skip("HTTP cannot delete, and says nothing of folders that are not there")
+        self.server = http_server
+
+    def url(self, tmp_path):
+        return f"{self.server.url}/dav/fs/{next(_numbers)}"
+
+    def raw_get(self, store, key):
+        return self._file(store, key).read_bytes()
+
+    def raw_set(self, store, key, value):
+        path = self._file(store, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(value)
+
+    def _file(self, store, key):
+        return self.server.folder / store.path.removeprefix(f"{self.server.url}/") / key
+
+    def test_listing(self, tmp_path):
+        store = self.create_store(tmp_path)
+        values = {"a": b"1", "c/d": b"12", "c/e/f": b"123", "Gr\xfc\xdfe/with space": b"1234"}
+        store.setitems(values)
+        assert {key: store[key] for key in store} == store.getitems([*values, "c", "x"]) == values
+        assert store.listdir() == ["Gr\xfc\xdfe", "a", "c"]
+        assert store.listdir("c") == ["d", "e"]
+        assert [name in store for name in ("a", "c/d", "c", "c/e", "x")] == [True, True, False, False, False]
+        assert [store.getsize(name) for name in ("c/d", "c", "")] == [2, -1, -1]
+        with pytest.raises(StoreError, match="'x'"):
+            store.listdir("x")
+
+    def test_a_folder_is_no_value(self, tmp_path):
+        store = self.create_store(tmp_path)
+        store["c/d"] = b"1"
+        for read in (
+            lambda: store["c"],
+            lambda: store.get_partial("c", 0, 1),
+            lambda: store.get_partial("c", -1),
+        ):
+            with pytest.raises(KeyError):
+                read()
+
+    def test_an_array(self, tmp_path):
+        z = zarrc.open_array(self.url(tmp_path), mode="w-", shape=(20, 20), chunks=(5, 5), dtype="i4")
+        z[:] = np.arange(400).reshape(20, 20)
+        z = zarrc.open(z.store.path, mode="r")
+        assert z.read_only
+        assert np.array_equal(z[3:17, ::2], np.arange(400).reshape(20, 20)[3:17, ::2])
+
+    def test_what_cannot_be_done(self, tmp_path):
+        store = self.create_store(tmp_path)
+        store["a"] = b"1"
+        with pytest.raises(StoreError, match=r"'a'.*NotImplementedError"):
+            del store["a"]
+        with pytest.raises(StoreError, match="405"):
+            FSStore(f"{self.server.url}/files/not-writeable")["a"] = b"1"
+
+    def test_a_server_that_overlooks_ranges(self, tmp_path):
+        store = self.create_store(tmp_path)
+        store["a"] = bytes(range(100))
+        with servers.proxy(self.server.port) as proxy:
+            again = FSStore(store.path.replace(self.server.url, proxy.url))
+            proxy.tell(fault="whole")
+            assert again.get_partial("a", 10, 5) == bytes(range(10, 15))
+            assert again.get_partial("a", -5) == bytes(range(95, 100))
+            assert again.get_partials([("a", 0, 1), ("a", 99, 1)]) == [b"\0", bytes([99])]
 
 
 class TestArguments:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 import services
 
 from zarrc.storage import ObjectStore
-from zarrc.testing import StoreTests
+from zarrc.testing import KEYS, StoreTests
 
 obstore = services.module("obstore")
 stores = services.module("obstore.store")
@@ -75,6 +76,36 @@ class TestAzure(ObjectStoreTests):
             endpoint=self.container.url,
             client_options={"allow_http": True},
         )
+
+
+@pytest.mark.service
+class TestHTTP(ObjectStoreTests):
+    """A folder that nginx lets be written; its listings leave out what begins with a dot."""
+
+    keys = tuple(key for key in KEYS if not re.search(r"(^|/)\.", key))
+    process_safe = True
+
+    @pytest.fixture(autouse=True)
+    def _server(self, http_server):
+        self.server = http_server
+
+    def open(self, url):
+        url = url if "://" in url else f"{self.server.url}/dav/{url}"
+        return stores.HTTPStore.from_url(url, client_options={"allow_http": True})
+
+    def reopen_store(self, store, tmp_path):
+        return ObjectStore(self.open(store.store.url))
+
+    def read_only_store(self, store, tmp_path):
+        return ObjectStore(self.open(store.store.url), read_only=True)
+
+    def test_rmdir(self, store):
+        """All keys go; over HTTP there is no way to delete the folders, which stay and are empty."""
+        store.setitems(dict.fromkeys(("a", "c/d", "c/e/f", "c/e/g"), b"1"))
+        store.rmdir("c/e")
+        assert sorted(store) == ["a", "c/d"]
+        store.rmdir()
+        assert (list(store), len(store), "c" in store) == ([], 0, False)
 
 
 class TestLocal(ObjectStoreTests):

@@ -9,8 +9,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from zarrc.config import config
+from zarrc.storage import fsspec_http
 from zarrc.storage.base import Store, keys_under, normalize_storage_path, own_mapping
 from zarrc.storage.fsspec_options import limit_retries, prepared
 from zarrc.storage.remote import (
@@ -133,6 +135,7 @@ class FSStore(RemoteStore):
         self._secrets = secrets_in({**fs.storage_options, "args": dict(enumerate(fs.storage_args))})
         self._process = os.getpid()
         self._is_asynchronous = type(fs).async_impl
+        self._is_web = bool(self._protocols & _HTTP) and self._is_asynchronous
         self._is_cache = hasattr(type(fs), "_check_file")
         self._local: Store | None = None
         if self._protocols & {"file", "local"} and not self._is_cache:
@@ -243,6 +246,8 @@ class FSStore(RemoteStore):
     ) -> bytes:
         path = self._path(key)
         try:
+            if self._is_web and nbytes != 0:
+                return await fsspec_http.get(self.fs, path, start, nbytes)
             if start == 0 and nbytes is None:
                 # one request, where s3fs would otherwise ask for the size first
                 options = {"max_concurrency": 1} if self._protocols & _S3 else {}
@@ -250,8 +255,6 @@ class FSStore(RemoteStore):
             if nbytes == 0:
                 await self._get_size_async(key)
                 return b""
-            if self._protocols & _HTTP and self._is_asynchronous:
-                return await self._get_http_part(path, start, nbytes)
             return await self._get_part(key, start, nbytes)
         except BaseException as error:
             if not self._is_missing(error):
@@ -275,25 +278,6 @@ class FSStore(RemoteStore):
         if nbytes is not None and len(part) > nbytes:
             raise OSError(f"{nbytes} bytes were asked for, and {len(part)} came: the server overlooks ranges")
         return part
-
-    async def _get_http_part(self, url: str, start: int, nbytes: int | None) -> bytes:
-        """A part of what a URL has. Servers are free to answer with the whole, and some do."""
-        fs = self.fs
-        kwargs = dict(fs.kwargs)
-        last = "" if nbytes is None else start + nbytes - 1
-        wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{last}"
-        headers = {**kwargs.pop("headers", {}), "Range": wanted, "Accept-Encoding": "identity"}
-        session = await fs.set_session()
-        async with session.get(fs.encode_url(url), headers=headers, **kwargs) as answer:
-            if answer.status == 416:
-                return b""
-            fs._raise_not_found_for_status(answer, url)
-            body = await answer.read()
-        if answer.status != 206:
-            body = body[start:]
-        elif start >= 0 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            raise OSError(f"{wanted} was asked for, and {answer.headers.get('Content-Range')} came")
-        return body if nbytes is None else body[:nbytes]
 
     async def _put_async(self, key: str, value: Any) -> None:
         path, value = self._path(key), bytes(value)
@@ -331,6 +315,8 @@ class FSStore(RemoteStore):
         path = self._path(key)
         self.fs.invalidate_cache(self.fs._parent(path))
         try:
+            if self._is_web:
+                return await fsspec_http.get_size(self.fs, path)
             info = await self._call("info", path)
         except BaseException as error:
             if not self._is_missing(error):
@@ -347,7 +333,7 @@ class FSStore(RemoteStore):
 
     async def _list_async(self, path: str) -> list[tuple[str, int]]:
         where = self._path(path)
-        start = len(self.path.rstrip("/")) + 1
+        start = len(self._shown(self.path).rstrip("/")) + 1
         self.fs.invalidate_cache()
         try:
             found = await self._call("find", where, detail=True)
@@ -355,17 +341,31 @@ class FSStore(RemoteStore):
             if not self._is_no_listing(error):
                 raise
             return []
-        under = f"{where.rstrip('/')}/"
+        under = f"{self._shown(where).rstrip('/')}/"
         infos = found if isinstance(found, dict) else {}  # of a path that is a file, adlfs gives a list
         return [
             (name[start:], info.get("size") or 0)
-            for name, info in infos.items()
+            for name, info in ((self._shown(name), info) for name, info in infos.items())
             if name.startswith(under) and len(name) > len(under) and info.get("type", "file") == "file"
         ]
 
     def _is_no_listing(self, error: BaseException) -> bool:
         """Whether an exception says that there are no keys; of a web site it says nothing about them."""
-        return self._is_missing(error) and not self._protocols & _HTTP
+        return self._is_missing(error) and not self._is_web
+
+    def _shown(self, name: str) -> str:
+        """The name of a file; the links of a web site have it in their own letters, and links that ask for an order."""
+        return unquote(name.partition("?")[0]) if self._is_web else name
+
+    def getsize(self, path: str = "") -> int:
+        """As for every store; -1 for the folders of a web site."""
+        if self._is_web and not (path and path in self):
+            return -1
+        return super().getsize(path)
+
+    def getsize_prefix(self, path: str = "") -> int:
+        """As for every store; -1 for a web site."""
+        return -1 if self._is_web else super().getsize_prefix(path)
 
     def listdir(self, path: str = "") -> list[str]:
         path = normalize_storage_path(path)
@@ -395,8 +395,9 @@ class FSStore(RemoteStore):
             if not self._is_no_listing(error):
                 raise
             return []
-        under = f"{where.rstrip('/')}/"
-        names = {name.rstrip("/")[len(under) :] for name in found if name.startswith(under)}
+        under = f"{self._shown(where).rstrip('/')}/"
+        shown = map(self._shown, found)
+        names = {name.rstrip("/")[len(under) :] for name in shown if name.startswith(under)}
         return sorted(name for name in names if name and "/" not in name)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from zarrc.storage.base import (
     is_key,
@@ -22,6 +24,7 @@ _LISTED_AT_ONCE = 1000  # objects that one answer of a listing has
 _DELETED_AT_ONCE = 1000
 _MULTIPART_NBYTES = 1 << 28  # values of more bytes are uploaded in parts
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_NO_FILE = re.compile("Content-Length Header missing|Range request not supported")
 _PLACES = {"S3Store": "s3", "GCSStore": "gs", "AzureStore": "az", "HTTPStore": "http", "LocalStore": "file"}
 
 
@@ -92,6 +95,7 @@ class ObjectStore(RemoteStore):
     def _open(self) -> None:
         self._root = f"{self.prefix}/" if self.prefix else ""
         self._is_azure = type(self.store).__name__ == "AzureStore"
+        self._is_web = type(self.store).__name__ == "HTTPStore"
         self._keeps_buffers = type(self.store).__name__ == "MemoryStore"
         config = getattr(self.store, "config", None) or {}
         self._secrets = secrets_in(config)
@@ -137,10 +141,12 @@ class ObjectStore(RemoteStore):
         try:
             value, meta = self._answer(key, options)
         except Exception as error:
-            if not (_is_missing(error) or _is_other_version(error, options)):
+            missing = _is_missing(error) or _is_other_version(error, options)
+            if not (missing or self._is_page_of_folder(key, error)):
                 return self._nothing(error, key, start, options)
         else:
-            if versions is not None:
+            # a web site makes its names of versions of times in seconds: too coarse
+            if versions is not None and not self._is_web:
                 _keep_version(versions, key, meta)
             return value if start >= 0 or nbytes is None else bytes(memoryview(value)[:nbytes])
         raise KeyError(key)
@@ -214,9 +220,16 @@ class ObjectStore(RemoteStore):
         try:
             return obstore.head(self.store, self._root + key)
         except Exception as error:
-            if not _is_missing(error):
+            if not (_is_missing(error) or self._is_page_of_folder(key, error)):
                 raise
         raise KeyError(key)
+
+    def _is_page_of_folder(self, key: str, error: Exception) -> bool:
+        """Whether a web site gave the page that shows a folder, which has neither a length nor parts, for a key."""
+        if not (self._is_web and _NO_FILE.search(str(error))):
+            return False
+        objects, folders = self._folder(key)
+        return bool(objects or folders)
 
     # many
 
@@ -243,6 +256,9 @@ class ObjectStore(RemoteStore):
     def _list(self, path: str) -> Iterator[tuple[str, int]]:
         import obstore
 
+        if self._is_web:
+            yield from self._list_folders(path)
+            return
         start = len(self._root)
         try:
             for objects in obstore.list(self.store, self._under(path) or None, chunk_size=_LISTED_AT_ONCE):
@@ -256,20 +272,38 @@ class ObjectStore(RemoteStore):
         path = normalize_storage_path(path)
         return self._ask(path, self._names, path)
 
+    def _list_folders(self, path: str) -> Iterator[tuple[str, int]]:
+        """All keys under a path, asked for folder by folder: few web sites list all at once."""
+        objects, folders = self._folder(path)
+        prefix = f"{path}/" if path else ""
+        for name, nbytes in objects.items():
+            yield prefix + name, nbytes
+        for name in folders:
+            yield from self._list_folders(prefix + name)
+
     def _names(self, path: str) -> list[str]:
+        objects, folders = self._folder(path)
+        return sorted({*objects, *folders})
+
+    def _folder(self, path: str) -> tuple[dict[str, int], list[str]]:
+        """Names and sizes of the objects directly under a path, and the names of folders there."""
         import obstore
 
         under = self._under(path)
-        start = len(under) + 1 if under else 0
         try:
             found = obstore.list_with_delimiter(self.store, under or None)
         except Exception as error:
             if not _is_no_folder(error):
                 raise
-            return []
-        names = {each["path"][start:] for each in found["objects"]}
-        names.update(each.rstrip("/")[start:] for each in found["common_prefixes"])
-        return sorted(names - {""})
+            return {}, []
+        start = len(under) + 1 if under else 0
+        if self._is_web:  # obstore gives paths on the whole site, and the folder itself
+            site = urlsplit(self.store.url).path.strip("/")
+            start += len(site) + 1 if site else 0
+        objects = {each["path"][start:]: each["size"] for each in found["objects"]}
+        folders = [each.rstrip("/")[start:] for each in found["common_prefixes"]]
+        objects.pop("", None)
+        return objects, [name for name in folders if name]
 
 
 def _range(start: int, nbytes: int | None) -> Any:
