@@ -136,7 +136,7 @@ def read_v2(store: Any, metadata_key: str = CONSOLIDATED_KEY, path: str = "") ->
         document = store[key]
     except KeyError:
         raise ConsolidatedMetadataNotFoundError(
-            f"Consolidated metadata requested. There is no key {key!r} with any"
+            f"Consolidated metadata requested. There are none, as there is no key {key!r}"
         ) from None
     content = _load(document, key)
     version = content.get("zarr_consolidated_format")
@@ -162,7 +162,7 @@ def read_v3(store: Any, path: str = "") -> dict[str, Any]:
         content = _load(store[key], key)
     except KeyError:
         raise ConsolidatedMetadataNotFoundError(
-            f"Consolidated metadata requested. There is no key {key!r} with any"
+            f"Consolidated metadata requested. There are none, as there is no key {key!r}"
         ) from None
     consolidated = content.get("consolidated_metadata")
     if consolidated is None:
