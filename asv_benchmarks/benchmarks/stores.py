@@ -50,6 +50,38 @@ class Stores(InFolder):
         self.array[...] = self.data
 
 
+class Chunks64kB(InFolder):
+    """Chunks of 64 kB: all at once, into memory that is there, and one by one."""
+
+    params = (
+        ["dict", "DirectoryStore", "ZipStore", "SQLiteStore", "LMDBStore"],
+        ["none", "blosc-lz4", "zstd"],
+    )
+    param_names = ("store", "codec")
+
+    def setup(self, store, codec):
+        self.n = 2 * SIZES.side
+        noise = np.random.default_rng(1).integers(0, 64, (self.n, 16384), dtype="i4")
+        data = noise + np.linspace(0, 5000, 16384).astype("i4")
+        self.array = create(STORES[store](self.make_folder()), data, (1, 16384), codec)
+        self.array[...] = self.data = data
+        self.out = np.empty_like(data)
+
+    def time_read(self, store, codec):
+        self.array[...]
+
+    def time_read_into(self, store, codec):
+        self.array.get_basic_selection(..., out=self.out)
+
+    def time_read_each(self, store, codec):
+        for i in range(self.n):
+            self.array[i]
+
+    def time_write_each(self, store, codec):
+        for i in range(0, self.n, 8):
+            self.array[i] = self.data[i]
+
+
 CACHED = {
     "numpy": None,
     "dict": lambda folder: {},
