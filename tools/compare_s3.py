@@ -4,8 +4,8 @@
 
 Each library runs in a process of its own, with its own Python, and all take turns, so that what else the machine
 does befalls them alike. The array is opened once; what is timed is reading all of it. ``--server moto`` is
-an S3 server in Python, ``--server nginx`` serves the same files, as S3 answers requests for objects, and takes hardly any
-time itself. The table is printed as Markdown.
+an S3 server in Python, ``--server nginx`` serves the same files, as S3 answers requests for objects, and takes
+hardly any time itself. The table is printed as Markdown.
 """
 
 from __future__ import annotations
@@ -251,7 +251,9 @@ def compare(arguments: argparse.Namespace) -> None:
             for worker in workers.values():
                 worker.turn(expected, counts=k > 0)  # the first one makes connections
     best = min(median(worker.times) for worker in workers.values())
-    print(f"{arguments.server}, {arguments.compressor}: {stored / 2**20:.0f} MiB stored, {os.cpu_count()} CPUs\n")
+    print(
+        f"{arguments.server}, {arguments.compressor}: {stored / 2**20:.0f} MiB stored, {os.cpu_count()} CPUs\n"
+    )
     print("| | median s | fastest s | CPU s | times the fastest |\n|---|---|---|---|---|")
     for engine, worker in workers.items():
         middle = median(worker.times)
