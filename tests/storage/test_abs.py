@@ -6,6 +6,7 @@ import itertools
 import pickle
 
 import numpy as np
+import processes
 import pytest
 import servers
 import services
@@ -124,6 +125,32 @@ class TestClients:
             again.close()
 
 
+class TestProcesses:
+    def test_write_together(self, azure_server, container):
+        """Each its own chunks of one array, and a part of one that is all of theirs."""
+        code = (
+            "import sys, zarrc\n"
+            "url, name, key, n = sys.argv[1:]\n"
+            "kwargs = {'account_url': url, 'retry_total': 3}\n"
+            "store = zarrc.ABSStore(name, 'data', account_key=key, blob_service_kwargs=kwargs)\n"
+            "z = zarrc.open_array(store, mode='r+')\n"
+            "for i in range(int(n), 30, 3):\n"
+            "    z[i] = i + 1\n"
+            "    store['shared'] = n.encode() * 1000\n"
+            "    value = store['shared']; assert value == value[:1] * 1000\n"
+            "store.close()"
+        )
+        store = ABSStore(client=container, prefix="data")
+        z = zarrc.zeros((30, 100), chunks=(1, 40), dtype="i4", store=store)
+        place = (account_url(azure_server), container.container_name, KEY)
+        running = [processes.start(code, *place, n) for n in range(3)]
+        for process in running:
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == 0, err
+        assert (z[:] == np.arange(1, 31)[:, None]).all()
+        assert store["shared"] in {b"%d" % n * 1000 for n in range(3)}
+
+
 class TestErrors:
     def test_a_missing_container_is_no_missing_key(self, azure_server):
         with client_of(azure_server, "not-there") as client:
@@ -182,9 +209,10 @@ class TestFaults:
             ({"fault": "truncate"}, StoreError),
             ({"fault": "status", "status": 403}, StorePermissionError),
             ({"fault": "status", "status": 404}, StoreError),  # of something between, not of the container
+            ({"fault": "status", "status": 429}, StoreError),
             ({"fault": "status", "status": 503}, StoreError),
         ],
-        ids=["reset", "stall", "truncate", "403", "404", "503"],
+        ids=["reset", "stall", "truncate", "403", "404", "429", "503"],
     )
     def test_reading(self, store, fault, error):
         z = zarrc.zeros(100_000, chunks=50_000, compressor=None, dtype="i4", store=store, path="z")
@@ -214,12 +242,13 @@ class TestFaults:
         self.proxy.clear()
         assert sorted(store) == ["a", "c"]
 
-    def test_latency_is_hidden(self, store):
-        store.setitems({f"{i}": b"%d" % i for i in range(128)})
-        self.proxy.clear()
-        self.proxy.tell(latency=0.3)
-        with zarrc.config.set({"async.concurrency": 64}):
-            assert len(store.getitems([f"{i}" for i in range(128)])) == 128
-        seen = self.proxy.tell()
+    def test_latency_is_hidden(self, azure_server, container):
+        with servers.proxy(azure_server.port) as proxy, client_of(proxy, container.container_name) as client:
+            store = ABSStore(client=client)
+            store.setitems({f"{i}": b"%d" % i for i in range(128)})
+            proxy.tell(clear=True, latency=0.3)
+            with zarrc.config.set({"async.concurrency": 64}):
+                assert len(store.getitems([f"{i}" for i in range(128)])) == 128
+            seen = proxy.tell()
         assert len(seen["requests"]) == 128
         assert seen["most"] > 32

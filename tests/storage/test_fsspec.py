@@ -318,3 +318,74 @@ class TestLimits:
         mine = aiohttp.ClientTimeout(sock_read=3)
         options = {"client_kwargs": {"timeout": mine, "trust_env": True}}
         assert FSStore("http://127.0.0.1/limits", **options).fs.client_kwargs["timeout"] is mine
+
+
+@pytest.mark.service
+class TestOpeningInS3:
+    """What users pass: URLs with options, mappers, file systems of their own, caches."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_bucket):
+        self.s3fs = services.module("s3fs")
+        self.options = {"key": "id", "secret": "secret", "client_kwargs": {"endpoint_url": s3_bucket.url}}
+        self.port = s3_bucket.port
+        self.path = f"{s3_bucket.name}/opening/{next(_numbers)}.zarr"
+        self.data = np.arange(100).reshape(10, 10)
+
+    @pytest.mark.parametrize("zarr_format", [2, 3])
+    def test_a_url_and_its_options(self, zarr_format):
+        url = f"s3://{self.path}"
+        root = zarrc.open_group(url, mode="w", zarr_format=zarr_format, storage_options=self.options)
+        root.create_array("a/b", data=self.data, chunks=(3, 3), attributes={"unit": "m"})
+        for mode in ("r", "r+", "a"):
+            z = zarrc.open(url, mode=mode, storage_options=self.options)["a/b"]
+            assert np.array_equal(z[:], self.data)
+            assert z.read_only == z.store.read_only == (mode == "r")
+        with pytest.raises(PermissionError):
+            zarrc.open(url, mode="r", storage_options=self.options)["a/b"][0] = 1
+        zarrc.open_array(url, mode="r+", path="a/b", storage_options=self.options)[0] = 1
+        found = zarrc.open_array(url, mode="r", path="a/b", storage_options=self.options)
+        assert (found[0] == 1).all()
+        assert found.attrs["unit"] == "m"
+        with pytest.raises(FileNotFoundError):
+            zarrc.open(f"{url}-not-there", mode="r", storage_options=self.options)
+
+    def test_a_mapper(self):
+        mapper = self.s3fs.S3Map(self.path, s3=self.s3fs.S3FileSystem(**self.options), check=False)
+        root = zarrc.group(store=mapper, overwrite=True)
+        root.zeros("foo/bar", shape=(10, 10), chunks=(5, 5))[:] = self.data
+        assert sorted(mapper)[:3] == [".zgroup", "foo/.zgroup", "foo/bar/.zarray"]
+        assert np.array_equal(zarrc.open(mapper, mode="r")["foo/bar"][:], self.data)
+        assert np.array_equal(zarrc.load(mapper, path="foo/bar"), self.data)
+        cached = zarrc.group(store=zarrc.LRUStoreCache(mapper, max_size=2**20))
+        assert np.array_equal(cached["foo/bar"][:], self.data)
+
+    def test_a_file_system_that_is_there(self):
+        fs = self.s3fs.S3FileSystem(**self.options)
+        with FSStore(self.path, fs=fs) as store:
+            assert store.fs is fs
+            zarrc.array(self.data, chunks=(5, 5), store=store)
+        reading = FSStore(f"s3://{self.path}", fs=fs, mode="r")
+        assert np.array_equal(zarrc.open_array(reading, mode="r")[:], self.data)
+        with pytest.raises(zarrc.errors.ReadOnlyError):
+            reading["x"] = b"1"
+
+    def test_a_cache_in_files(self, tmp_path):
+        zarrc.array(self.data, chunks=(5, 5), store=FSStore(f"s3://{self.path}", **self.options))
+        with servers.proxy(self.port) as proxy:
+            options = {**self.options, "client_kwargs": {"endpoint_url": proxy.url}}
+            options = {"s3": options, "simplecache": {"cache_storage": str(tmp_path)}}
+            z = zarrc.open(f"simplecache::s3://{self.path}", mode="r", storage_options=options)
+            assert np.array_equal(z[:], self.data)
+            proxy.clear()
+            assert np.array_equal(z[:], self.data)
+            assert not [each for each in proxy.requests if each.startswith("GET") and "list-type" not in each]
+            assert len(list(tmp_path.iterdir())) >= 4
+
+    def test_n5(self):
+        url = f"s3://{self.path.replace('.zarr', '.n5')}"
+        root = zarrc.open_group(url, mode="w", storage_options=self.options)
+        assert type(root.store) is zarrc.N5FSStore
+        root.create_dataset("a", data=self.data, chunks=(5, 5))
+        again = zarrc.open_group(zarrc.N5FSStore(url, **self.options), mode="r")
+        assert np.array_equal(again["a"][:], self.data)

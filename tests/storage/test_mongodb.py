@@ -140,7 +140,9 @@ class TestFaults:
             store.close()
 
     @pytest.mark.skipif("ZARRC_TEST_MONGODB_URL" in os.environ, reason="needs the server that tests start")
-    @pytest.mark.parametrize(("fault", "error"), [("reset", StoreError), ("stall", StoreTimeoutError)])
+    @pytest.mark.parametrize(
+        ("fault", "error"), [("reset", StoreError), ("stall", StoreTimeoutError), ("truncate", StoreError)]
+    )
     def test_failures_are_not_missing_keys(self, store, fault, error):
         z = zarrc.zeros(4, chunks=2, store=store)
         z[:] = 7

@@ -78,7 +78,7 @@ BACKING = {
     ),
     "ABSStore": (
         f"{SUITE}::test_threads_share_a_key",
-        f"{SUITE}::process_safe = False",
+        "tests/storage/test_abs.py::test_write_together",
         "tests/storage/test_abs.py::test_a_write_that_fails_half_way",
         "tests/storage/test_abs.py::test_reading",
         f"{SUITE}::test_rmdir",

@@ -24,6 +24,7 @@ import services
 SUPPORT = Path(__file__).parent
 START_SECONDS = 60.0
 HOST = "127.0.0.1"
+SYSTEM_PATH = ":/usr/sbin:/sbin"  # where servers may be and the PATH of a user is not
 
 # Azurite's well-known account, which its documentation gives
 AZURE_ACCOUNT = "devstoreaccount1"
@@ -114,7 +115,7 @@ def stop(process: subprocess.Popen) -> None:
 
 def _program(name: str) -> str:
     """Path of a program of the system."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    found = shutil.which(name, path=os.environ.get("PATH", "") + SYSTEM_PATH)
     if found is None:
         services.missing(f"the server {name}")
     return found
