@@ -117,7 +117,7 @@ def test_failure_is_not_fill(opened, proxy, kind, fault):
     assert np.array_equal(z[:], np.arange(8))
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate"])
+@pytest.mark.parametrize("fault", ["500", "reset", "truncate"])
 def test_what_fails_once_is_tried_again(opened, proxy, kind, fault):
     """By the client library: nothing of what failed is seen."""
     if kind in NO_RETRIES or (kind == "azure-FSStore" and fault != "truncate"):
