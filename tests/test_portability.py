@@ -44,14 +44,23 @@ def test_codecs_that_are_specified_are_not_warned_of():
     assert caught(zarrc.zeros, 4, compressor=numcodecs.LZ4(), filters=[numcodecs.Delta("f8")]) == []
 
 
-def test_codecs_of_numcodecs_are_warned_of_when_they_are_made_and_not_when_they_are_opened():
+def test_codecs_of_numcodecs_are_warned_of_when_they_are_made_and_when_arrays_are_opened():
     with pytest.warns(ZarrUserWarning, match="Numcodecs codecs are not in the Zarr version 3") as found:
         codec = zarrc.codecs.numcodecs.Delta(dtype="i4")
     assert found[0].filename == __file__
     z = zarrc.create_array({}, shape=4, dtype="i4", filters=[codec])
-    assert caught(zarrc.open_array, z.store) == []
-    assert caught(pickle.loads, pickle.dumps(codec)) == []
-    assert zarrc.open_array(z.store).filters == (codec,)
+    with pytest.warns(ZarrUserWarning, match=r"Numcodecs codecs are not .* numcodecs\.delta") as found:
+        opened = zarrc.open_array(z.store)
+    assert found[0].filename == __file__
+    assert opened.filters == (codec,)
+    root = zarrc.create_group({})
+    root.create_array("a", shape=4, dtype="i4", filters=[codec])
+    with pytest.warns(ZarrUserWarning, match="Numcodecs codecs are not") as found:
+        root["a"]
+    assert found[0].filename == __file__
+    for silent in (root.members, lambda: list(root.arrays()), lambda: pickle.loads(pickle.dumps((codec, z)))):
+        assert caught(silent) == []
+    assert caught(zarrc.open_array, zarrc.array([1], filters=[numcodecs.Delta("i8")]).store) == []
 
 
 def test_each_array_is_warned_of_also_where_it_is_described_by_the_same_words():

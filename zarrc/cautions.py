@@ -27,14 +27,22 @@ def find_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:
     return tuple(_found(metadata))
 
 
-def _found(metadata: ArrayMetadata) -> Iterator[Caution]:
+def find_codec_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:
+    """Return what to warn of: codecs of an array of format 3 that format 3 does not specify."""
+    if metadata.zarr_format == 2:
+        return ()
     names = [name for name in _codec_names(metadata.codecs) if name.startswith(PREFIX)]
-    if names:
-        yield (
-            "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
-            f"zarr implementations. Found here: {', '.join(names)}",
-            ZarrUserWarning,
-        )
+    if not names:
+        return ()
+    message = (
+        "Numcodecs codecs are not in the Zarr version 3 specification and may not be supported by other "
+        f"zarr implementations. Found here: {', '.join(names)}"
+    )
+    return ((message, ZarrUserWarning),)
+
+
+def _found(metadata: ArrayMetadata) -> Iterator[Caution]:
+    yield from find_codec_cautions(metadata)
     data_type = _unspecified_data_type(metadata)
     if data_type is not None:
         yield (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import nodes
 from .arguments import is_guess, normalize_shape, refuse_unknown, translate_h5py
+from .cautions import find_codec_cautions, warn_of
 from .coding import Coding
 from .core import Array
 from .description import ZERO, array_metadata, memory_order
@@ -67,7 +68,7 @@ def create(
     dtype: Any = None,
     compressor: Any = "default",
     fill_value: Any = 0,
-    order: str = "C",
+    order: str | None = None,
     store: Any = None,
     synchronizer: Any = None,
     overwrite: bool = False,
@@ -226,7 +227,7 @@ def create(
         chunk_cache=chunk_cache,
         write_empty_chunks=write_empty_chunks,
         meta_array=meta_array,
-        config=memory_order(config, None if order == "C" else order, zarr_format),
+        config=memory_order(config, order, zarr_format),
     )
 
 
@@ -335,7 +336,7 @@ def open_array(
     dtype: Any = None,
     compressor: Any = "default",
     fill_value: Any = 0,
-    order: str = "C",
+    order: str | None = None,
     synchronizer: Any = None,
     filters: Any = "auto",
     cache_metadata: bool = True,
@@ -446,11 +447,13 @@ def _open_existing(where: Place, options: dict[str, Any]) -> Array:
     if isinstance(where.node, ArrayMetadata) and options["zarr_version"] in (None, where.node.zarr_format):
         options = {**options, "metadata": where.node}
     try:
-        return Array(where.store, path=where.path, chunk_store=where.chunk_store, **options)
+        found = Array(where.store, path=where.path, chunk_store=where.chunk_store, **options)
     except ArrayNotFoundError:
         if nodes.contains_group(where.store, where.path):
             raise ContainsGroupError(where.path, base.naming(where.store)) from None
         raise
+    warn_of(find_codec_cautions(found.metadata))
+    return found
 
 
 def init_array(

@@ -240,7 +240,7 @@ def _dimension_names(names: Any, zarr_format: int) -> tuple[str | None, ...] | N
     if zarr_format == 2:
         raise ValueError(
             "dimension_names cannot be used for arrays with zarr_format 2. "
-            "Zarr format 2 arrays do not support dimension names: dimension_names= is for format 3; "
+            "Zarr format 2 arrays do not support dimension names. dimension_names= is for format 3; "
             "in format 2 an attribute such as _ARRAY_DIMENSIONS has them"
         )
     return tuple(names)

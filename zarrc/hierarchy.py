@@ -9,6 +9,7 @@ import numpy as np
 
 from . import nodes
 from .array_config import ArrayConfig, as_chunk_cache
+from .cautions import find_codec_cautions, warn_of
 from .changing import Changing
 from .core import Array
 from .errors import (
@@ -302,6 +303,8 @@ class Group(Changing, MutableMapping):
             metadata = self._read(path)
         except PathNotFoundError:
             raise KeyError(item) from None
+        if isinstance(metadata, ArrayMetadata):
+            warn_of(find_codec_cautions(metadata))
         return self._open(path, metadata)
 
     def __contains__(self, item: object) -> bool:
@@ -440,7 +443,7 @@ class Group(Changing, MutableMapping):
         Parameters
         ----------
         expand : bool
-            Show all levels unfolded in a notebook.
+            Show all levels unfolded in a notebook; those of format 3 always are.
         level : int
             How many levels to show; all unless given. In format 3 the direct members are level 0.
         max_nodes : int
@@ -451,7 +454,7 @@ class Group(Changing, MutableMapping):
         if self.zarr_format == 2:
             return TreeViewer(lambda limit: self._branch(self.basename or "/", level, limit), expand)
         levels = None if level is None else level + 1
-        return TreeViewer3(lambda limit: self._branch(self.name, levels, limit), expand, max_nodes, plain)
+        return TreeViewer3(lambda limit: self._branch(self.name, levels, limit), max_nodes, plain)
 
     def _branch(self, label: str, level: int | None, limit: Limit) -> Branch:
         branch = Branch(label)

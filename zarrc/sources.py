@@ -56,7 +56,7 @@ def like(other: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     if isinstance(other, Array):
         zarr_format = arguments.get("zarr_format") or arguments.get("zarr_version") or other.zarr_format
         found |= layout_of(other, zarr_format) | codecs_of(other, zarr_format)
-        if other.zarr_format == 2:
+        if other.zarr_format == 2 and other.order != "C":
             found["order"] = other.order
         if not arguments.keys() & {"zarr_format", "zarr_version"}:
             found["zarr_format"] = zarr_format

@@ -7,7 +7,9 @@ of format 3 that of version 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+Markup = Callable[[str], str]
 
 LARGE = 500  # nodes: of more, format 3 shows no more unless it is asked to
 
@@ -88,7 +90,7 @@ class TreeViewer3(TreeViewer):
 
     Parameters
     ----------
-    root, expand
+    root
         See `TreeViewer`.
     max_nodes : int
         Draw no more than so many, and say so.
@@ -99,11 +101,10 @@ class TreeViewer3(TreeViewer):
     def __init__(
         self,
         root: Callable[[Limit], Branch],
-        expand: bool = False,
         max_nodes: int | None = None,
         plain: bool = False,
     ) -> None:
-        super().__init__(root, expand)
+        super().__init__(root)
         self.max_nodes = LARGE if max_nodes is None else max_nodes
         self.plain = plain
 
@@ -112,20 +113,33 @@ class TreeViewer3(TreeViewer):
 
         limit = Limit(self.max_nodes)
         root = self.root(limit)
-        text = tree_text(root, indent="", bold=not self.plain and sys.stdout.isatty())
+        in_terminal = not self.plain and sys.stdout.isatty()
+        text = tree_text(root, indent="", bold=_in_bold_letters if in_terminal else str)
         return f"{self._note(limit)}{text}\n"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         limit = Limit(self.max_nodes)
-        drawn = tree_html(self.root(limit), self.expand)
-        return f'<div class="zarr-tree">{self._note(limit)}{drawn}</div>'
+        drawn = tree_text(self.root(limit), indent="", bold=lambda name: f"<b>{name}</b>", escape=escape)
+        return f'<pre class="zarr-tree">{self._note(limit)}{drawn}</pre>'
 
     def _note(self, limit: Limit) -> str:
         return f"Truncated at max_nodes={self.max_nodes}: there are more\n" if limit.is_passed else ""
 
 
-def tree_text(root: Branch, indent: str = " ", bold: bool = False) -> str:
+def tree_text(root: Branch, indent: str = " ", bold: Markup = str, escape: Markup = str) -> str:
     """Draw a hierarchy, one line for each node.
+
+    Parameters
+    ----------
+    root : Branch
+    indent : str
+        Before each line but the first.
+    bold : callable
+        Marks a name as such.
+    escape : callable
+        Applied to all text before.
 
     >>> print(tree_text(Branch("/", below=[Branch("a", below=[Branch("b")]), Branch("c", "(4,) int8")])))
     /
@@ -133,21 +147,22 @@ def tree_text(root: Branch, indent: str = " ", bold: bool = False) -> str:
      │   └── b
      └── c (4,) int8
     """
-    return "\n".join([_label(root, bold), *_lines(root.below, indent, bold)])
+
+    def label(branch: Branch) -> str:
+        return replace(branch, name=bold(escape(branch.name)), about=escape(branch.about)).label
+
+    return "\n".join([label(root), *_lines(root.below, indent, label)])
 
 
-def _lines(branches: list[Branch], indent: str, bold: bool) -> Iterator[str]:
+def _lines(branches: list[Branch], indent: str, label: Callable[[Branch], str]) -> Iterator[str]:
     last = len(branches) - 1
     for n, branch in enumerate(branches):
-        yield f"{indent}{'└' if n == last else '├'}── {_label(branch, bold)}"
-        yield from _lines(branch.below, f"{indent}{' ' if n == last else '│'}   ", bold)
+        yield f"{indent}{'└' if n == last else '├'}── {label(branch)}"
+        yield from _lines(branch.below, f"{indent}{' ' if n == last else '│'}   ", label)
 
 
-def _label(branch: Branch, bold: bool) -> str:
-    if not bold:
-        return branch.label
-    name = f"\x1b[1m{branch.name}\x1b[0m"
-    return f"{name} {branch.about}" if branch.about else name
+def _in_bold_letters(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m"
 
 
 def tree_html(branch: Branch, expand: bool) -> str:
