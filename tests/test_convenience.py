@@ -126,3 +126,9 @@ def test_tree_of_other_libraries_groups(tmp_path):
         )  # fmt: skip
         assert repr(zarrc.tree(file)) == expected
         assert repr(zarrc.tree(file, level=1)) == "/\n ├── foo\n └── spam (100,) int64"
+
+
+def test_a_mode_is_no_array_to_save(tmp_path):
+    with pytest.raises(TypeError, match="there is no mode="):
+        zarrc.save(tmp_path / "a", [1, 2], mode="w")
+    assert not (tmp_path / "a").exists()

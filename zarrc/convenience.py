@@ -273,6 +273,8 @@ def save_group(
     """
     if not args and not kwargs:
         raise ValueError("at least one array must be provided")
+    if isinstance(kwargs.get("mode"), str):
+        raise TypeError("there is no mode=: what is there is replaced; as an array it would be saved")
     arrays = {f"arr_{n}": data for n, data in enumerate(args)}
     twice = arrays.keys() & kwargs.keys()
     if twice:

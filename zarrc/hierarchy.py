@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .errors import (
 )
 from .info import InfoReporter, group_items
 from .layout import plant
-from .metadata.model import ArrayMetadata, GroupMetadata
+from .metadata.model import ArrayMetadata, ConsolidatedMetadata, GroupMetadata
 from .placing import READ_MODES, Place, check_mode, choose_format, place, with_consolidated
 from .storage import base
 from .trees import Branch, Limit, TreeViewer, TreeViewer3
@@ -161,8 +162,15 @@ class Group(Changing, MutableMapping):
 
     @property
     def metadata(self) -> GroupMetadata:
-        """What the group's documents say, attributes as they are now."""
-        return GroupMetadata(self.zarr_format, self.attrs.asdict(), self._meta.extra)
+        """What the documents say, attributes as they are now; consolidated metadata where these are in use."""
+        return GroupMetadata(self.zarr_format, self.attrs.asdict(), self._meta.extra, self._consolidated)
+
+    @cached_property
+    def _consolidated(self) -> ConsolidatedMetadata | None:
+        """The metadata of all nodes below, where they are known without asking the store."""
+        if not hasattr(self._store, "meta_store"):
+            return None
+        return ConsolidatedMetadata({path: node._meta for path, node in self._walk()})
 
     @property
     def info(self) -> InfoReporter:

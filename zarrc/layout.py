@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from . import nodes as documents
 from .codecs.chain import build_chain
 from .errors import ContainsArrayError, ContainsGroupError
-from .metadata.model import ArrayMetadata, GroupMetadata
+from .metadata.model import ArrayMetadata, ConsolidatedMetadata, GroupMetadata
 from .metadata.plain import from_dict
 from .storage.base import naming
 
@@ -84,10 +85,12 @@ def _at_paths(above: str, nodes: Mapping[str, Any]) -> dict[str, Metadata]:
 
 
 def _metadata_of(node: Any) -> Metadata:
+    if isinstance(node, GroupMetadata) and isinstance(node.consolidated_metadata, ConsolidatedMetadata):
+        return replace(node, consolidated_metadata=None)  # they are another hierarchy's
     if isinstance(node, ArrayMetadata | GroupMetadata):
         return node
     if isinstance(getattr(node, "metadata", None), ArrayMetadata | GroupMetadata):
-        return node.metadata
+        return _metadata_of(node.metadata)
     if isinstance(node, Mapping):
         return from_dict(node)
     raise TypeError(f"a node is described by its metadata or a dict, not by {node!r}")

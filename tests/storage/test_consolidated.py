@@ -120,6 +120,23 @@ def test_stale_until_consolidated_again(store):
     assert "late" in zarrc.open_consolidated(store)
 
 
+def test_metadata_of_all_nodes_are_known(store, zarr_format):
+    zarrc.consolidate_metadata(store)
+    opened = zarrc.open_consolidated(store)
+    known = opened.metadata.consolidated_metadata
+    plain = zarrc.open_group(store, mode="r")
+    assert plain.metadata.consolidated_metadata is None
+    assert known.metadata.keys() == dict(plain.members(max_depth=None)).keys()
+    for path, node in plain.members(max_depth=None):
+        said = known.metadata[path].to_dict()
+        assert {key: said[key] for key in node.metadata.to_dict()} == node.metadata.to_dict()
+    if zarr_format == 3:
+        assert opened.metadata.to_dict()["consolidated_metadata"]["metadata"].keys() == known.metadata.keys()
+    copy: dict[str, bytes] = {}
+    dict(zarrc.create_hierarchy(copy, {"": opened}))
+    assert not any(b"consolidated" in document for document in copy.values())
+
+
 def test_missing(store):
     for ask in (
         lambda: zarrc.open_consolidated(store),

@@ -259,7 +259,9 @@ class PackBits(NumcodecsCodec):
 
     def evolve(self, spec: ChunkSpec) -> Self:
         if spec.dtype.itemsize != 1:
-            raise ValueError(f"codec {self.name!r} packs booleans, not {spec.dtype}")
+            raise ValueError(
+                f"codec {self.name!r}: requires bool dtype, or another of single bytes, not {spec.dtype}"
+            )
         return self
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:

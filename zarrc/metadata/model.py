@@ -215,6 +215,28 @@ class ArrayMetadata:
 
 
 @dataclass(frozen=True)
+class ConsolidatedMetadata:
+    """What is known of all nodes below a group that was opened by its consolidated metadata.
+
+    Attributes
+    ----------
+    metadata : dict of str to ArrayMetadata or GroupMetadata
+        By their paths below the group.
+    kind : str
+    must_understand : bool
+    """
+
+    metadata: dict[str, ArrayMetadata | GroupMetadata]
+    kind: str = "inline"
+    must_understand: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as format 3 spells it."""
+        nodes = {path: node.to_dict() for path, node in self.metadata.items()}
+        return {"kind": self.kind, "must_understand": self.must_understand, "metadata": nodes}
+
+
+@dataclass(frozen=True)
 class GroupMetadata:
     """What a group is, whichever format says so.
 
@@ -225,14 +247,14 @@ class GroupMetadata:
     attributes : dict
     extra : dict
         Fields of the document that are unknown but allowed.
-    consolidated_metadata : dict or None
-        Format 3's inline metadata of all nodes below, as JSON data.
+    consolidated_metadata : ConsolidatedMetadata, dict or None
+        The metadata of all nodes below, where the group was opened by these; a document's own, as JSON data.
     """
 
     zarr_format: int = 3
     attributes: dict = field(default_factory=dict)
     extra: dict = field(default_factory=dict)
-    consolidated_metadata: dict | None = None
+    consolidated_metadata: ConsolidatedMetadata | dict | None = None
 
     def __post_init__(self) -> None:
         _check_format(self.zarr_format)

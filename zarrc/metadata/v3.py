@@ -13,7 +13,7 @@ from zarrc.errors import MetadataError
 from . import dtypes, fill_values
 from .alike import Contents, Layouts, Templates, content_key
 from .documents import dump, load, mapping, require, shorten, sizes
-from .model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, GroupMetadata
+from .model import ArrayMetadata, ChunkKeyEncoding, CodecSpec, ConsolidatedMetadata, GroupMetadata
 
 COMMON_KEYS = ("zarr_format", "node_type", "attributes")
 GROUP_KEYS = (*COMMON_KEYS, "consolidated_metadata")
@@ -131,7 +131,10 @@ def _decode_group(content: dict) -> GroupMetadata:
 def _encode_group(meta: GroupMetadata) -> dict:
     content: dict[str, Any] = {"attributes": meta.attributes, "zarr_format": 3}
     if meta.consolidated_metadata is not None:
-        content["consolidated_metadata"] = meta.consolidated_metadata
+        consolidated = meta.consolidated_metadata
+        content["consolidated_metadata"] = (
+            consolidated.to_dict() if isinstance(consolidated, ConsolidatedMetadata) else consolidated
+        )
     return content | {"node_type": "group"} | meta.extra
 
 
