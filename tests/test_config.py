@@ -166,4 +166,4 @@ def test_defaults_as_sections():
         assert config.defaults == [defaults]
     assert defaults["default_zarr_format"] is None
     assert defaults["array"]["order"] == "C"
-    assert defaults["async"] == {"concurrency": config.get("async.concurrency")}
+    assert defaults["async"]["concurrency"] == config.get("async.concurrency")
