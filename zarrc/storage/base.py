@@ -15,9 +15,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ _BAD_KEY = re.compile(r"[\0\\]|(?:^|/)\.{0,2}(?:/|$)")
 
 _LITTLE_NBYTES = 1 << 20  # with less than this a disk is full
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 Range = tuple[str, int, int | None]  # of a value: key, start and size, as `Store.get_partial` takes them
 
 _serials = itertools.count()
@@ -358,6 +359,17 @@ def _are_own(methods: tuple[Any, ...]) -> bool:
         type(method) is FunctionType and method.__globals__["__name__"].startswith("zarrc.storage")
         for method in methods
     )
+
+
+def unless_overridden(method: Method) -> Method:
+    """Decorate a store's better way to do something: it is taken where `own_mapping` says so, else that of `Store`."""
+    plain = getattr(Store, method.__name__)
+
+    @wraps(method)
+    def chosen(self: Any, *args: Any, **options: Any) -> Any:
+        return (method if own_mapping(self) else plain)(self, *args, **options)
+
+    return chosen  # type: ignore[return-value]
 
 
 def has_bulk(store: Any, bulk: str, single: str) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from zarrc.storage import base
-from zarrc.storage.base import Store, normalize_storage_path, normalize_value, own_mapping
+from zarrc.storage.base import Store, normalize_storage_path, normalize_value, unless_overridden
 from zarrc.storage.locations import normalize_store
 
 
@@ -236,22 +236,20 @@ class LRUStoreCache(Store):
         """What differs after each change that is seen here."""
         return self._token
 
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
         """Part of a value: of the one that is kept, else read from the store and not kept."""
-        if not own_mapping(self):
-            return super().get_partial(key, start, nbytes)
         value = self._kept(key)
         if value is None:
             return base.get_partial(self._store, key, start, nbytes)
         part = value[start:]
         return part if nbytes is None else part[:nbytes]
 
+    @unless_overridden
     def get_partials(
         self, ranges: Sequence[base.Range], versions: MutableMapping[str, str] | None = None
     ) -> list[bytes | None]:
         """Parts of values that are kept, the others from the store; those of which versions matter all from there."""
-        if not own_mapping(self):
-            return super().get_partials(ranges)
         if versions is not None:
             return base.get_partials(self._store, ranges, versions)
         kept = {key: self._kept(key) for key, _, _ in ranges}
@@ -265,9 +263,8 @@ class LRUStoreCache(Store):
                 parts.append(value[start:] if nbytes is None else value[start:][:nbytes])
         return parts
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         found: dict[str, Any] = {}
         tokens = {}
         for key in keys:
@@ -286,17 +283,13 @@ class LRUStoreCache(Store):
             found.update(read)
         return found
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         with self._changing(list(values)):
             base.setitems(self._store, values)
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         keys = list(keys)
         with self._changing(keys):
             base.delitems(self._store, keys)
@@ -313,17 +306,13 @@ class LRUStoreCache(Store):
                 self._listings[path] = names
         return list(names)
 
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
-        if not own_mapping(self):
-            super().rmdir(path)
-            return
         with self._changing(None):
             base.rmdir(self._store, path)
 
+    @unless_overridden
     def rename(self, src_path: str, dst_path: str) -> None:
-        if not own_mapping(self):
-            super().rename(src_path, dst_path)
-            return
         with self._changing(None):
             base.rename(self._store, src_path, dst_path)
 

@@ -22,7 +22,7 @@ from zarrc.storage.base import (
     is_key,
     new_token,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 
 _FLAGS = ("r", "w", "c", "n")
@@ -175,19 +175,16 @@ class DBMStore(Store):
         """What every change of the database changes; it is this process alone that makes one."""
         return self._database.token
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         keys = list(keys)
         for key in keys:
             check_key(key)
         values = self._database.get([key.encode() for key in keys])
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         for key in values:
             check_key(key)
         self._set([(key.encode(), bytes(normalize_value(value))) for key, value in values.items()])

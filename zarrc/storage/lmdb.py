@@ -25,7 +25,7 @@ from zarrc.storage.base import (
     new_token,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.buffers import Transfers
 
@@ -175,9 +175,8 @@ class LMDBStore(Store):
     def transfers(self) -> Any:
         return Transfers(self, self._getbuffers, _BATCH_NBYTES) if self.buffers else self
 
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        if not own_mapping(self):
-            return super().get_partial(key, start, nbytes)
         name = _name(key)
         value = self._environment.read(
             lambda transaction: _part(transaction, name, start, nbytes), buffers=True
@@ -186,10 +185,9 @@ class LMDBStore(Store):
             raise KeyError(key)
         return value
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
         """The values of those of ``keys`` that are there, all as they were at one moment."""
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         names = [(key, _name(key)) for key in keys]
 
         def get(transaction: Transaction) -> dict[str, bytes]:
@@ -216,11 +214,9 @@ class LMDBStore(Store):
                 found[key] = Pinned(view, snapshot)
         return found
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys: all of them, or none if that fails."""
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         items = [(_new_name(key), normalize_value(value)) for key, value in values.items()]
 
         def put(transaction: Transaction) -> None:
@@ -229,11 +225,9 @@ class LMDBStore(Store):
 
         self._change(put)
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
         """Delete those of ``keys`` that are there: all of them, or none if that fails."""
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         names = [_name(key) for key in keys]
         self._change(lambda transaction: _delete(transaction, names))
 
@@ -241,17 +235,13 @@ class LMDBStore(Store):
         prefix = _prefix(path)
         return sorted(self._environment.read(lambda transaction: _children(transaction, prefix)))
 
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
-        if not own_mapping(self):
-            super().rmdir(path)
-            return
         prefix = _prefix(path)
         self._change(lambda transaction: _delete(transaction, _names_under(transaction, prefix)))
 
+    @unless_overridden
     def rename(self, src_path: str, dst_path: str) -> None:
-        if not own_mapping(self):
-            super().rename(src_path, dst_path)
-            return
         src, dst = normalize_storage_path(src_path), normalize_storage_path(dst_path)
         check_rename(src, dst)
         self._change(lambda transaction: _rename(transaction, src, dst))

@@ -27,7 +27,7 @@ from zarrc.storage.base import (
     name_file,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ class DirectoryStore(Store):
         except OSError as error:
             raise _missing(error, key) from None
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         found = {}
         for key in keys:
             try:
@@ -149,9 +148,8 @@ class DirectoryStore(Store):
                     raise
         return found
 
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        if not own_mapping(self):
-            return super().get_partial(key, start, nbytes)
         path = self._file_path(key)
         try:
             return _read(path, start, nbytes)

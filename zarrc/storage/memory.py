@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from typing import Any, ClassVar
 
 from zarrc.storage import base
-from zarrc.storage.base import Store, check_key, normalize_storage_path, normalize_value, own_mapping
+from zarrc.storage.base import (
+    Store,
+    check_key,
+    normalize_storage_path,
+    normalize_value,
+    own_mapping,
+    unless_overridden,
+)
 
 
 class KVStore(Store):
@@ -94,53 +101,40 @@ class KVStore(Store):
         data = self._mutable_mapping
         return data.transfers() if isinstance(data, Store) and own_mapping(data) else self
 
-    # An ability of the mapping is used only if nobody has put a method between.
-
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        if own_mapping(self):
-            return base.get_partial(self._mutable_mapping, key, start, nbytes)
-        return super().get_partial(key, start, nbytes)
+        return base.get_partial(self._mutable_mapping, key, start, nbytes)
 
+    @unless_overridden
     def get_partials(
         self, ranges: Sequence[base.Range], versions: MutableMapping[str, str] | None = None
     ) -> list[bytes | None]:
-        if own_mapping(self):
-            return base.get_partials(self._mutable_mapping, ranges, versions)
-        return super().get_partials(ranges)
+        return base.get_partials(self._mutable_mapping, ranges, versions)
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-        if own_mapping(self):
-            return base.getitems(self._mutable_mapping, keys, contexts)
-        return super().getitems(keys, contexts=contexts)
+        return base.getitems(self._mutable_mapping, keys, contexts)
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
-        if own_mapping(self):
-            base.setitems(self._mutable_mapping, values)
-        else:
-            super().setitems(values)
+        base.setitems(self._mutable_mapping, values)
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
-        if own_mapping(self):
-            base.delitems(self._mutable_mapping, keys)
-        else:
-            super().delitems(keys)
+        base.delitems(self._mutable_mapping, keys)
 
     def listdir(self, path: str = "") -> list[str]:
         if hasattr(self._mutable_mapping, "listdir"):
             return base.listdir(self._mutable_mapping, path)
         return super().listdir(path)
 
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
-        if own_mapping(self):
-            base.rmdir(self._mutable_mapping, path)
-        else:
-            super().rmdir(path)
+        base.rmdir(self._mutable_mapping, path)
 
+    @unless_overridden
     def rename(self, src_path: str, dst_path: str) -> None:
-        if own_mapping(self):
-            base.rename(self._mutable_mapping, src_path, dst_path)
-        else:
-            super().rename(src_path, dst_path)
+        base.rename(self._mutable_mapping, src_path, dst_path)
 
     def getsize(self, path: str = "") -> int:
         return base.getsize(self._mutable_mapping, path)

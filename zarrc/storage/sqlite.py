@@ -26,7 +26,7 @@ from zarrc.storage.base import (
     new_token,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.buffers import Arena, Transfers
 
@@ -285,19 +285,17 @@ class SQLiteStore(Store):
     def identity(self) -> str:
         return super().identity() if self.path == _MEMORY else os.path.realpath(self.path)
 
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        if not own_mapping(self):
-            return super().get_partial(key, start, nbytes)
         check_key(key)
         row = self._run(lambda connection: _part(connection, key, start, nbytes))
         if row is None:
             raise KeyError(key)
         return row[0]
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
         """The values of those of ``keys`` that are there, all as they were at one moment."""
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         keys = list(keys)
         for key in keys:
             check_key(key)
@@ -321,21 +319,17 @@ class SQLiteStore(Store):
         with Arena() as arena:
             return self._run(lambda connection: _several(connection, keys, arena.keep))
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys: all of them, or none if that fails."""
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         for key in values:
             check_key(key)
         rows = [(key, normalize_value(value)) for key, value in values.items()]
         self._change(lambda connection: connection.executemany(_PUT, rows))
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
         """Delete those of ``keys`` that are there: all of them, or none if that fails."""
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         rows = [(key,) for key in keys]
         self._change(lambda connection: connection.executemany(_DELETE, rows))
 
@@ -343,17 +337,13 @@ class SQLiteStore(Store):
         found = self._all(_CHILDREN, _under(normalize_storage_path(path)))
         return sorted({key.partition("/")[0] for key in found})
 
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
-        if not own_mapping(self):
-            super().rmdir(path)
-            return
         below = _under(normalize_storage_path(path))
         self._change(lambda connection: connection.execute(f"DELETE FROM zarr WHERE {_UNDER}", below))
 
+    @unless_overridden
     def rename(self, src_path: str, dst_path: str) -> None:
-        if not own_mapping(self):
-            super().rename(src_path, dst_path)
-            return
         src, dst = normalize_storage_path(src_path), normalize_storage_path(dst_path)
         check_rename(src, dst)
         self._change(lambda connection: _rename(connection, src, dst))

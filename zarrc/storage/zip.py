@@ -14,7 +14,7 @@ from zarrc.storage.base import (
     is_key,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.buffers import Transfers
 from zarrc.storage.zip_archive import CLOSED, acquire, recover, release
@@ -174,9 +174,8 @@ class ZipStore(Store):
     def identity(self) -> str:
         return os.path.realpath(self.path)
 
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        if not own_mapping(self):
-            return super().get_partial(key, start, nbytes)
         check_key(key)
         return self._archive.read_part(key, start, nbytes)
 
@@ -187,28 +186,22 @@ class ZipStore(Store):
     def transfers(self) -> Any:
         return Transfers(self, self._archive.read_several)
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys: all of them, or none if that fails."""
-        if own_mapping(self):
-            self._set(values)
-        else:
-            super().setitems(values)
+        self._set(values)
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         self.check_writeable()
         self._archive.remove(keys)
 
     def listdir(self, path: str = "") -> list[str]:
         return sorted(self._archive.children(normalize_storage_path(path)))
 
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
         """Delete every key under ``path``; without any left, the archive becomes an empty one."""
-        if not own_mapping(self):
-            super().rmdir(path)
-            return
         self.check_writeable()
         path = normalize_storage_path(path)
         prefix = f"{path}/" if path else ""
