@@ -7,6 +7,7 @@ import tempfile
 
 import pytest
 import services
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -127,3 +128,5 @@ class SameAsADict(RuleBasedStateMachine):
 
 
 TestSameAsADict = pytest.mark.filterwarnings("ignore:Duplicate name")(SameAsADict.TestCase)
+# each is fifty steps with every store: in the thorough profile minutes and not hours
+TestSameAsADict.settings = settings(max_examples=min(settings.default.max_examples, 500))

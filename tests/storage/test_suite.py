@@ -16,6 +16,9 @@ USER_DICTS_ARE_THREAD_SAFE = getattr(sys, "_is_gil_enabled", lambda: True)()
 # documents of format 2, which N5Store makes of N5's own, and names that it hides
 N5_DOCUMENTS = (".zarray", ".zgroup", ".zattrs", "zarr.json", "attributes.json")
 
+# in bulk, of stores that write files as DirectoryStore does, with which it is tried with many
+FEWER_FILES = 1000
+
 
 class TestDict(StoreTests):
     strict_keys = strict_values = False
@@ -56,6 +59,7 @@ class TestKVStoreOfUserDict(TestKVStore):
 
 class TestKVStoreOfDirectory(TestKVStore):
     strict_keys = strict_values = True
+    n_bulk = FEWER_FILES
 
     def create_store(self, tmp_path):
         return KVStore(DirectoryStore(tmp_path))
@@ -116,16 +120,22 @@ class TestDirectoryStoreSynced(TestDirectoryStore):
 
 
 class TestLocalStore(TestDirectoryStore):
+    n_bulk = FEWER_FILES
+
     def create_store(self, tmp_path):
         return LocalStore(tmp_path)
 
 
 class TestNestedDirectoryStore(TestDirectoryStore):
+    n_bulk = FEWER_FILES
+
     def create_store(self, tmp_path):
         return NestedDirectoryStore(tmp_path)
 
 
 class TestTempStore(TestDirectoryStore):
+    n_bulk = FEWER_FILES
+
     def create_store(self, tmp_path):
         return TempStore(dir=tmp_path.parent)
 
@@ -141,6 +151,7 @@ class TestN5Store(StoreTests):
 
     keys = tuple(key for key in KEYS if key.rpartition("/")[2] not in N5_DOCUMENTS)
     process_safe = True
+    n_bulk = FEWER_FILES
 
     def create_store(self, tmp_path):
         return N5Store(tmp_path)
