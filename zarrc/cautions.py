@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .errors import UnstableSpecificationWarning, ZarrUserWarning
+from .errors import UnstableSpecificationWarning, ZarrUserWarning, level_of_user
 from .metadata.model import SHARDING
 
 if TYPE_CHECKING:
@@ -83,12 +82,4 @@ def _codec_names(codecs: Iterable[Any]) -> Iterator[str]:
 def warn_of(cautions: Iterable[Caution]) -> None:
     """Warn at the line of the user's that led here."""
     for message, category in cautions:
-        warnings.warn(message, category, stacklevel=_level_of_user())
-
-
-def _level_of_user() -> int:
-    """Return how far above the caller the user's line is, as `warnings.warn` counts."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("zarrc."):
-        frame, level = frame.f_back, level + 1
-    return level
+        warnings.warn(message, category, stacklevel=level_of_user())

@@ -32,6 +32,7 @@ system are raised as the ``OSError`` they are, with the path.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 
@@ -284,3 +285,11 @@ class ZarrUserWarning(UserWarning):
 
 class UnstableSpecificationWarning(FutureWarning):
     """A data type has no final specification."""
+
+
+def level_of_user() -> int:
+    """Return how far above the caller the user's line is, as `warnings.warn` counts."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("zarrc."):
+        frame, level = frame.f_back, level + 1
+    return level

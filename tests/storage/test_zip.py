@@ -155,6 +155,21 @@ class TestDuplicates:
         store.flush()
         assert members(store.path) == {"a": b"2"}
 
+    @pytest.mark.parametrize(
+        "replace",
+        [
+            lambda array: array.store.__setitem__("0", b"2"),
+            lambda array: array.store.setitems({"0": b"2"}),
+            lambda array: array.__setitem__(..., 43),
+            lambda array: array.__setitem__(1, 43),
+        ],
+    )
+    def test_warnings_point_at_the_users_line(self, store, replace):
+        array = zarrc.array([1, 2], chunks=1, store=store)
+        with pytest.warns(UserWarning, match="Duplicate name") as caught:
+            replace(array)
+        assert {warning.filename for warning in caught} == {__file__}
+
     def test_warning_as_an_error_writes_nothing(self, store):
         store["a"] = b"1"
         with pytest.raises(UserWarning):

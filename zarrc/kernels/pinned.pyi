@@ -1,6 +1,9 @@
+import sys
 from typing import Any, Self, final
 
 @final
 class Pinned:
     def __new__(cls, memory: Any, owner: object) -> Self: ...
     def __len__(self) -> int: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...

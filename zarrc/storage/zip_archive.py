@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, LargeZipFile
 
-from zarrc.errors import ReadOnlyError
+from zarrc.errors import ReadOnlyError, level_of_user
 from zarrc.storage.base import TEMPORARY_PREFIX, name_file, new_token
 from zarrc.storage.buffers import Arena
 from zarrc.storage.zip_format import (
@@ -425,7 +425,7 @@ def _version(file: int) -> tuple[int, ...]:
 def _warn_of_duplicate(key: str) -> None:
     import warnings
 
-    warnings.warn(f"Duplicate name: {key!r}", UserWarning, stacklevel=5)
+    warnings.warn(f"Duplicate name: {key!r}", UserWarning, stacklevel=level_of_user())
 
 
 def _tree(keys: Iterable[str]) -> dict[str, set[str]]:
