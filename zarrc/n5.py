@@ -111,6 +111,10 @@ class N5Store(Store):
         """Whether writes are refused."""
         return self._read_only or not self._inner.is_writeable()
 
+    @property
+    def is_distant(self) -> bool:  # type: ignore[override]
+        return self._inner.is_distant
+
     def identity(self) -> str:
         return f"n5:{self._inner.identity()}"
 
@@ -128,12 +132,14 @@ class N5Store(Store):
 
     def _content(self, path: str) -> Content | None:
         """Return what the ``attributes.json`` at a path says now; None if it is not there."""
-        key = _join(path, documents.KEY)
-        try:
-            document = bytes(self._inner[key])
-        except KeyError:
+        return self._content_in(path, self._inner.get(_join(path, documents.KEY)))
+
+    def _content_in(self, path: str, document: Any) -> Content | None:
+        """Return what a document says that was just read there, if it is."""
+        if document is None:
             self._known.pop(path, None)
             return None
+        document = bytes(document)
         known = self._known.get(path)
         if known is None or known[0] != document:
             known = self._learn(path, self._parse(path, document))
@@ -191,13 +197,17 @@ class N5Store(Store):
 
     def _has_node_below(self, path: str) -> bool:
         below = [_join(path, name) for name in self._inner.listdir(path)]
-        if any(_join(each, documents.KEY) in self._inner for each in below):
+        keys = [_join(each, documents.KEY) for each in below]
+        there = base.at_hand(self._inner, keys)
+        if any(key in there for key in keys):
             return True
         return any(self._has_node_below(each) for each in below)
 
     def _show(self, path: str, name: str) -> bytes | None:
         """Return the document of format 2 with a name at a path; None if there is none."""
-        content = self._content(path)
+        return self._show_of(path, name, self._content(path))
+
+    def _show_of(self, path: str, name: str, content: Content | None) -> bytes | None:
         if name == GROUP_META_KEY:
             group = not documents.is_array(content) if content is not None else self._is_group(path)
             return v2.encode_document({"zarr_format": 2}) if group else None
@@ -335,19 +345,30 @@ class N5Store(Store):
             return super().getitems(keys, contexts=contexts)
         found: dict[str, Any] = {}
         stored: dict[str, tuple[str, bool]] = {}
+        wanted: dict[str, list[str]] = {}
         for key in keys:
             path, _, name = key.rpartition("/")
             if name in _DOCUMENTS:
-                document = self._show(path, name)
-                if document is not None:
-                    found[key] = document
+                wanted.setdefault(path, []).append(name)
             elif name not in _HIDDEN:
                 at, block_format = self._stored_key(key)
                 stored[at] = key, block_format is not None
         for at, value in self._inner.getitems(stored, contexts=contexts or {}).items():
             key, is_block = stored[at]
             found[key] = self._show_block(value, key) if is_block else value
+        found.update(self._show_several(wanted))
         return found
+
+    def _show_several(self, wanted: Mapping[str, list[str]]) -> Iterator[tuple[str, bytes]]:
+        """Yield key and document of format 2, of names at paths; those of N5 are read together."""
+        places = {path: _join(path, documents.KEY) for path in wanted}
+        read = self._inner.getitems(list(places.values())) if places else {}
+        for path, names in wanted.items():
+            content = self._content_in(path, read.get(places[path]))
+            for name in names:
+                document = self._show_of(path, name, content)
+                if document is not None:
+                    yield _join(path, name), document
 
     def setitems(self, values: Mapping[str, Any]) -> None:
         if base.has_bulk(self, "setitems", "__setitem__"):

@@ -20,6 +20,8 @@ fsspec = services.module("fsspec")
 
 _numbers = itertools.count()
 
+N5_DOCUMENTS = (".zarray", ".zgroup", ".zattrs", "zarr.json", "attributes.json")
+
 
 class FSStoreTests(StoreTests):
     n_many, n_bulk, large_nbytes = 100, 300, 10_000_000
@@ -77,6 +79,27 @@ class TestS3(FSStoreTests):
 
     def options(self):
         return {"key": "id", "secret": "secret", "client_kwargs": {"endpoint_url": self.bucket.url}}
+
+
+class TestN5(TestMemory):
+    """N5 as format 2: its documents are left out of the keys, as they must say something."""
+
+    keys = tuple(key for key in KEYS if key.rpartition("/")[2] not in N5_DOCUMENTS)
+
+    def create_store(self, tmp_path):
+        return zarrc.N5FSStore(self.url(tmp_path), **self.options())
+
+    def reopen_store(self, store, tmp_path):
+        return zarrc.N5FSStore(super().reopen_store(store.store, tmp_path))
+
+    def read_only_store(self, store, tmp_path):
+        return zarrc.N5FSStore(super().read_only_store(store.store, tmp_path))
+
+    def raw_get(self, store, key):
+        return super().raw_get(store.store, key)
+
+    def raw_set(self, store, key, value):
+        super().raw_set(store.store, key, value)
 
 
 class TestCached(TestS3):

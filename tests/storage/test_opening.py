@@ -187,6 +187,22 @@ def test_mongodb_is_asked_in_one_question(mongodb_server, zarr_format):
         assert set(listener.names) <= {"find", "getMore"}  # the next documents of an answer
 
 
+def test_n5(proxy):
+    """Each dataset is one document, whatever format 2 makes of it."""
+    store = STORES["FSStore"](proxy, "n5")
+    root = zarrc.open_group(zarrc.N5Store(store), mode="w")
+    for i in range(20):
+        root.zeros(f"a{i}", shape=10, chunks=5).attrs["unit"] = "mm"
+    proxy.clear()
+    again = zarrc.open_group(zarrc.N5Store(store), mode="r")
+    assert {each.rpartition("/")[2] for each in proxy.requests} == {"attributes.json"}
+    proxy.clear()
+    read(again, 20)
+    assert len([each for each in proxy.requests if is_listing(each)]) == 1
+    assert len(proxy.requests) == 1 + 1 + 20  # with the document of the group itself
+    assert proxy.tell()["most"] > 8
+
+
 def test_abs(azure_server, azure_container):
     blob = services.module("azure.storage.blob")
     with (
