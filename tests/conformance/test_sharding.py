@@ -124,6 +124,18 @@ class TestBinaryShardFormat:
         for i, j in itertools.product(range(8), range(12)):
             assert array[i, j] == expected()[i, j]
 
+    def test_the_index_may_be_transposed(self):
+        data, plain = b"".join(chunk.tobytes() for chunk in CHUNKS.values()), np.zeros((2, 2, 2), "<u8")
+        plain[..., 0] = np.arange(0, 48, 12).reshape(2, 2)
+        plain[..., 1] = 12
+        index = plain.transpose(2, 1, 0).tobytes()
+        codecs = [named("transpose", order=[2, 1, 0]), LITTLE]
+        array = array_of(data + index, index_codecs=codecs)
+        np.testing.assert_array_equal(array[...], expected())
+        again = array_of(None, index_codecs=codecs)
+        again[...] = expected()
+        assert again.store["c/0/1"] == data + index
+
     @pytest.mark.parametrize("order", list(itertools.permutations(CHUNKS))[::5])
     def test_inner_chunks_in_any_order(self, order):
         np.testing.assert_array_equal(array_of(shard(order))[...], expected())

@@ -69,7 +69,7 @@ class Refusal:
     """One row of ``refusals.toml``: what a peer cannot write or read, in its own words.
 
     ``where`` gives patterns of the levels of some factors; one that begins with "!" must not match.
-    ``sometimes`` says that other arrays of the kind are right.
+    ``sometimes`` says that other arrays of the kind are right, ``rare`` that it takes three choices to meet it.
     """
 
     peer: str
@@ -79,6 +79,7 @@ class Refusal:
     message: str
     reason: str
     sometimes: bool = False
+    rare: bool = False
 
     def concerns(self, peer: str, when: str, case: Case) -> bool:
         """Say whether a peer is to refuse a case when it ``"writes"`` or ``"reads"``."""

@@ -195,7 +195,7 @@ def test_digests_are_those_of_zarr_python_2(encounter, tmp_path):
 @pytest.mark.peer
 @pytest.mark.parametrize("peer", FORMATS)
 def test_every_refusal_is_met(peer, encounter):
-    rows = [row for row in REFUSALS if row.peer == peer]
+    rows = [row for row in REFUSALS if row.peer == peer and (STRENGTH == 3 or not row.rare)]
     for row in rows:
         outcomes = [
             outcome

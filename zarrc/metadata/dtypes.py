@@ -274,9 +274,11 @@ def _time(configuration: dict, name: str) -> np.dtype:
     if unit == "generic":
         return np.dtype(code)
     try:
-        return np.dtype(f"{code}[{factor:d}{unit}]")
+        if type(factor) is int and 1 <= factor < 2**31:
+            return np.dtype(f"{code}[{factor}{unit}]")
     except (TypeError, ValueError):
-        raise MetadataError(f"data type {name!r} has no unit {unit!r} with scale_factor {factor!r}") from None
+        pass
+    raise MetadataError(f"data type {name!r} has no unit {unit!r} with scale_factor {factor!r}")
 
 
 def _structured(configuration: dict, name: str) -> np.dtype:
