@@ -323,7 +323,7 @@ class Array(Selecting):
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
         """Names of the axes, if there are any."""
-        return self._meta.dimension_names
+        return self._meta.axis_names
 
     @property
     def write_empty_chunks(self) -> bool:

@@ -705,7 +705,7 @@ def from_array(
         usual |= kept_properties(data, zarr_format)
         order = kept_order(data, zarr_format) if order is None else order
         if dimension_names is None and zarr_format == 3:
-            dimension_names = data.metadata.dimension_names
+            dimension_names = data.dimension_names
     return create_array(
         store,
         name=name,

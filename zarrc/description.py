@@ -174,7 +174,7 @@ def _array_metadata(
         codecs=codecs,
         chunk_key_encoding=_key_encoding(chunk_key_encoding, dimension_separator, zarr_format, store),
         attributes={},
-        dimension_names=_dimension_names(dimension_names, zarr_format),
+        axis_names=_dimension_names(dimension_names, zarr_format),
         extra=_said_separator(chunk_key_encoding, dimension_separator, store) if zarr_format == 2 else {},
         data_type=object_type if zarr_format == 3 else None,
     )

@@ -295,13 +295,13 @@ def test_format_3_to_the_model():
         codecs=(CodecSpec("bytes", {"endian": "little"}),),
         chunk_key_encoding=ChunkKeyEncoding("default", "/"),
         attributes={"a": 1},
-        dimension_names=("x", None),
+        axis_names=("x", None),
     )
 
 
 @pytest.mark.parametrize("names", [None, ("x", "y"), ("\0shape", None), (None, "\0attributes")])
 def test_documents_of_arrays_that_are_alike(names):
-    meta = replace(v3.decode(ZARR_JSON), dimension_names=names)
+    meta = replace(v3.decode(ZARR_JSON), axis_names=names)
     for shape in ((10, 4), (0, 7), (10, 4)):
         for attributes in ({}, {"a": [1, {"b": None}]}, {"shape": "\0shape", "\0attributes": "\0attributes"}):
             meta = replace(meta, shape=shape, attributes=attributes)

@@ -60,6 +60,11 @@ def test_equality_is_that_of_bits():
         hash(META)
 
 
+def test_format_2_has_no_dimension_names():
+    assert not hasattr(META, "dimension_names")
+    assert replace(META, zarr_format=3, axis_names=("a", "b", None)).dimension_names == ("a", "b", None)
+
+
 def test_another_shape():
     assert with_shape(META, (1, 2, 3)) == replace(META, shape=(1, 2, 3))
     for wrong in ((1, 2), (1, 2, -1), [1, 2, 3], (1, 2, 2.0), (2**40, 2**20, 2**10)):
@@ -92,7 +97,7 @@ def test_frozen():
         ({"chunk_shape": (3, 1)}, "chunk_shape .* and shape .* differ"),
         ({"shape": (2**31, 2**30, 1)}, "shape .* larger than 2\\*\\*63 - 1 bytes"),
         ({"chunk_shape": (2**31, 2**30, 1)}, "chunk_shape .* larger than 2\\*\\*63 - 1 bytes"),
-        ({"dimension_names": ("x",)}, "dimension_names"),
+        ({"axis_names": ("x",)}, "dimension_names"),
         ({"dtype": np.dtype("S0")}, "dtype '|S0' has no bytes"),
         ({"dtype": "<i4"}, "dtype must be a numpy.dtype"),
         ({"dtype": np.dtype(("<i4", (2,)))}, "sub-array"),

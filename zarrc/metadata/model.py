@@ -83,7 +83,8 @@ class ArrayMetadata:
         In the order of encoding.
     chunk_key_encoding : ChunkKeyEncoding
     attributes : dict
-    dimension_names : tuple of (str or None), or None
+    axis_names : tuple of (str or None), or None
+        Format 3's ``dimension_names``.
     extra : dict
         Fields of the document that are unknown but allowed; written back as
         they came. In format 2 ``extra["dimension_separator"]`` says that the
@@ -108,7 +109,7 @@ class ArrayMetadata:
     codecs: tuple[CodecSpec, ...]
     chunk_key_encoding: ChunkKeyEncoding
     attributes: dict = field(default_factory=dict)
-    dimension_names: tuple[str | None, ...] | None = None
+    axis_names: tuple[str | None, ...] | None = None
     extra: dict = field(default_factory=dict)
     data_type: str | dict | None = None
 
@@ -126,6 +127,19 @@ class ArrayMetadata:
         return mine == theirs and _same_bits(*fill_values)
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def dimension_names(self) -> tuple[str | None, ...] | None:
+        """`axis_names`, but of format 3 alone.
+
+        Raises
+        ------
+        AttributeError
+            In format 2, which has no such names: by this, programs such as xarray tell the formats apart.
+        """
+        if self.zarr_format == 2:
+            raise AttributeError("arrays of format 2 have no dimension_names")
+        return self.axis_names
 
     @property
     def ndim(self) -> int:
@@ -348,8 +362,8 @@ def validate(meta: ArrayMetadata) -> None:
     if meta.chunk_nbytes > MAX_SIZE:
         raise MetadataError(f"chunk_shape {meta.chunk_shape} of {meta.dtype} is larger than 2**63 - 1 bytes")
     _check_sharding(meta)
-    if meta.dimension_names is not None and len(meta.dimension_names) != meta.ndim:
-        raise MetadataError(f"dimension_names {meta.dimension_names} and shape {meta.shape} differ in number")
+    if meta.axis_names is not None and len(meta.axis_names) != meta.ndim:
+        raise MetadataError(f"dimension_names {meta.axis_names} and shape {meta.shape} differ in number")
 
 
 def _check_shape(meta: ArrayMetadata) -> None:

@@ -169,7 +169,7 @@ def _decode_array(content: dict) -> ArrayMetadata:
         codecs=_decode_chain(require(content, "codecs", "zarr.json"), dtype),
         chunk_key_encoding=_decode_key_encoding(require(content, "chunk_key_encoding", "zarr.json")),
         attributes=_attributes(content),
-        dimension_names=_decode_dimension_names(content.get("dimension_names")),
+        axis_names=_decode_dimension_names(content.get("dimension_names")),
         extra=extra,
         data_type=own_spelling(data_type, dtype),
     )
@@ -209,8 +209,8 @@ def _encode_array(meta: ArrayMetadata) -> dict:
         "codecs": [encode_codec(spec) for spec in meta.codecs],
         "attributes": meta.attributes,
     }
-    if meta.dimension_names is not None:
-        content["dimension_names"] = list(meta.dimension_names)
+    if meta.axis_names is not None:
+        content["dimension_names"] = list(meta.axis_names)
     return content | {"zarr_format": 3, "node_type": "array", "storage_transformers": []} | meta.extra
 
 
