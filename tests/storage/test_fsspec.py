@@ -412,3 +412,19 @@ class TestOpeningInS3:
         root.create_dataset("a", data=self.data, chunks=(5, 5))
         again = zarrc.open_group(zarrc.N5FSStore(url, **self.options), mode="r")
         assert np.array_equal(again["a"][:], self.data)
+
+
+@pytest.mark.service
+def test_a_site_that_refuses_what_it_does_not_have(http_server):
+    services.module("aiohttp")
+    zarrc.save(str(http_server.folder / "files" / "refusing"), np.arange(10))
+    with servers.proxy(http_server.port) as proxy:
+        proxy.tell(fault="status", status=403, match=r"zarr\.json|\.zattrs|\.zgroup")
+        url = f"{proxy.url}/files/refusing"
+        with pytest.raises(PermissionError):
+            zarrc.open(url, mode="r")
+        lenient = FSStore(url, exceptions=(KeyError, FileNotFoundError, PermissionError))
+        assert np.array_equal(zarrc.open(lenient, mode="r")[:], np.arange(10))
+        proxy.tell(clear=True, fault="status", status=500)
+        with pytest.raises(StoreError):
+            zarrc.open(lenient, mode="r")

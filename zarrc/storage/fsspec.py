@@ -82,6 +82,10 @@ class FSStore(RemoteStore):
     Many keys are asked for at a time where the file system is asynchronous, as those of clouds and HTTP are.
     Paths of the local file system are read and written as `DirectoryStore` does it.
 
+    Where ``storage_options`` do not say it, requests to S3 fail after 15 seconds of silence, those by HTTP and to
+    Google Cloud Storage after 60, and are tried again as the file system does it. ``config["async.timeout"]``
+    limits a request with all that. User and password in a URL of HTTP become an option of the file system.
+
     Examples
     --------
     >>> store = FSStore("memory://shown")

@@ -22,6 +22,8 @@ async def get(fs: Any, url: str, start: int = 0, nbytes: int | None = None) -> b
     ------
     FileNotFoundError
         There is no such file; every other answer but its bytes is another exception.
+    PermissionError
+        The site refuses it.
     """
     last = "" if nbytes is None else start + nbytes - 1
     wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{last}"
@@ -59,4 +61,6 @@ async def _asked(fs: Any, method: str, url: str, headers: dict[str, str]) -> Asy
     async with session.request(method, fs.encode_url(url), headers=headers, **kwargs) as answer:
         if answer.url.path.endswith("/"):  # it led to a folder, whose page this is
             raise FileNotFoundError(url)
+        if answer.status in (401, 403):
+            raise PermissionError(f"{answer.status} {answer.reason}")
         yield answer
