@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import pickle
 import subprocess
 
@@ -125,6 +127,34 @@ print(z.hexdigest(), z.hexdigest("md5"))
 """
 
 
+def write_many(zarr, group):
+    """Write arrays of many data types, layouts and codecs; zarr-python 2 runs this, too."""
+    data_types = "? i1 u1 <i2 >i2 <u4 >u4 <i8 >f2 <f4 >f8 <c8 >c16 S5 <U4 >U3 <M8[s] <m8[ms]"
+    for data_type in [*map(np.dtype, data_types.split()), np.dtype([("a", "<i4"), ("b", "S3")])]:
+        values = np.zeros((6, 4), data_type)
+        if data_type.names is None:
+            values[...] = np.arange(24).reshape(6, 4).astype(data_type)
+        for order, compressor in (("C", "default"), ("F", None), ("F", zarr.LZ4()), ("C", zarr.BZ2(1))):
+            layout = {"chunks": (3, 4), "order": order, "compressor": compressor, "fill_value": None}
+            z = group.create_dataset(f"a{len(group)}", shape=(7, 5), dtype=data_type, **layout)
+            z[:6, :4] = values
+            z.attrs["order"] = order
+    words = np.array(["a", "", "äβ"] * 5, object)
+    group.create_dataset("texts", shape=15, chunks=4, dtype=str)[:] = words
+    group.create_dataset("json", shape=15, chunks=4, dtype=object, object_codec=zarr.JSON())[:] = words
+    group.create_dataset("delta", shape=50, chunks=20, dtype="<i8", filters=[zarr.Delta("<i8")])[:] = range(
+        50
+    )
+
+
+WRITER = """
+import json, sys, zarr
+write_many(zarr, zarr.open_group(sys.argv[1], mode="w"))
+groups = [zarr.open_group(path, mode="r") for path in sys.argv[1:]]
+print(json.dumps([{name: array.hexdigest() for name, array in group.arrays()} for group in groups]))
+"""
+
+
 class TestDigest:
     def test_of_stored_chunks_metadata_and_attributes(self, z):
         found = {z.hexdigest()}
@@ -165,3 +195,23 @@ class TestDigest:
             text=True,
         )
         assert done.stdout.split() == [z.hexdigest(), z.hexdigest("md5")]
+
+    @pytest.mark.peer
+    def test_zarr_python_2_agrees_on_what_either_wrote(self, tmp_path):
+        write_many(zarrc, zarrc.open_group(tmp_path / "ours", mode="w"))
+        code = f"import numpy as np\n{inspect.getsource(write_many)}{WRITER}"
+        done = subprocess.run(
+            [services.peer_python("zarr2"), "-E", "-c", code, tmp_path / "theirs", tmp_path / "ours"],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        found = [
+            {
+                name: array.hexdigest()
+                for name, array in zarrc.open_group(tmp_path / folder, mode="r").arrays()
+            }
+            for folder in ("theirs", "ours")
+        ]
+        assert len(found[0]) == len(found[1]) > 70
+        assert found == json.loads(done.stdout)
