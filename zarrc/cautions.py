@@ -30,6 +30,11 @@ def find_codec_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:
     """Return what to warn of: codecs of an array of format 3 that format 3 does not specify."""
     if metadata.zarr_format == 2:
         return ()
+    for codec in metadata.codecs:
+        if codec.name == SHARDING or codec.name.startswith(PREFIX):
+            break
+    else:
+        return ()
     names = [name for name in _codec_names(metadata.codecs) if name.startswith(PREFIX)]
     if not names:
         return ()
