@@ -12,7 +12,7 @@ from clouds import BUCKET
 from clouds import S3_STORES as STORES
 
 import zarrc
-from zarrc.errors import PartialWriteError, StoreError
+from zarrc.errors import CodecError, PartialWriteError, StoreError
 from zarrc.storage import RedisStore
 
 pytestmark = pytest.mark.service
@@ -210,6 +210,24 @@ class TestWhatElseIsMoved:
         proxy.clear()
         assert (z[5] == 3).all()
         assert len(gets(proxy)) == 1
+
+    def test_parts_of_uncompressed_chunks(self, proxy, kind):
+        """Only the part of a chunk that holds what is wanted is asked for."""
+        data = np.arange(4 * 1000 * 64, dtype="i4").reshape(4000, 64)
+        z = zarrc.create_array(
+            STORES[kind](proxy, f"parts-{kind}"), shape=(5000, 64), chunks=(1000, 64), dtype="i4", compressors=None
+        )
+        z[:4000] = data
+        proxy.clear()
+        np.testing.assert_array_equal(z[900:1010], data[900:1010])
+        assert sorted(request.split()[-1] for request in gets(proxy)) == ["bytes=0-2559", "bytes=230400-255999"]
+        assert z[2500, 7] == data[2500, 7]
+        np.testing.assert_array_equal(z[3:3000:600, 3:9], data[3:3000:600, 3:9])
+        np.testing.assert_array_equal(z.oindex[[5, 2100, 2003], ::3], data[[5, 2100, 2003], ::3])
+        assert (z[4500:4510] == 0).all()  # there is no such chunk
+        z.store["c/1/0"] = data[1000:1500].tobytes()
+        with pytest.raises(CodecError, match="c/1/0"):
+            z[1700:1710]
 
     def test_missing_chunks(self, proxy, kind):
         store = STORES[kind](proxy, f"missing-{kind}")

@@ -6,7 +6,7 @@ the store. Answers are taken as they come, in any order. `storage.requests` make
 that is asked here goes through three methods: ``get``, ``put`` and ``answers``.
 
 ==========  ====================================================================
-chunk       asked for, decoded
+chunk       asked for, or of an uncompressed one a part that holds what is wanted; decoded
 shard       the index asked for, if it is not known; then the chunks that are wanted,
             each shard's as soon as its index is there; decoded when the last has come
 write       encoded, its key locked, stored, unlocked
@@ -34,7 +34,9 @@ from .shard_tasks cimport (
     Shard, encode_shard_task, is_whole_shard, pick_chunk, pick_shard, place_in_shard, read_shard_source_task,
 )
 from .sharding cimport NOWHERE, decode_index
-from .tasks cimport KEY_CAPACITY, Found, Job, Sink, Source, encode_task, read_source_task, write_key
+from .tasks cimport (
+    KEY_CAPACITY, Found, Job, Sink, Source, encode_task, lies_in_part, read_source_task, write_key,
+)
 from .types cimport index_t, CORRUPT, OK, WRONG_SIZE
 
 from zarrc.errors import CodecError, PartialWriteError, StoreError
@@ -202,10 +204,15 @@ cdef class StreamingPipeline(Pipeline):
         """Ask for a chunk's value; 0 where that was not needed."""
         cdef Block block
         cdef _Chunk chunk
+        cdef index_t start = 0
+        cdef size_t nbytes = 0
         pick(&job.transfer, number, &block)
         key = self.key(&block)
         if self.t.cache == NULL or self.token_of is None:
-            requests.get(number, key)
+            if self.t.geometry.nbytes > GAP_NBYTES and lies_in_part(job, &block, &start, &nbytes):
+                requests.get((number, start, nbytes), key, start, nbytes)
+            else:
+                requests.get(number, key)
             return 1
         chunk = _Chunk.__new__(_Chunk)
         chunk.number = number
@@ -223,6 +230,12 @@ cdef class StreamingPipeline(Pipeline):
         batch.n += 1
         if type(tag) is int:
             batch.numbers[k] = tag
+            return 0
+        if type(tag) is tuple:
+            batch.numbers[k], start, nbytes = tag
+            if batch.sources[k].nbytes == <size_t> nbytes:      # else it counts as a chunk of another size
+                batch.sources[k].data -= <index_t> start        # where the chunk would begin
+                batch.sources[k].nbytes = self.t.geometry.nbytes
             return 0
         chunk = tag
         batch.numbers[k] = chunk.number

@@ -105,6 +105,8 @@ cdef int fail_encoding(Job* job, index_t task, Status status, int code, int stag
 # Steps that tasks are made of.
 cdef int read_absent(Job* job, index_t task, const Block* block) noexcept nogil
 cdef int decode_into(Job* job, index_t task, const Block* block, const char* data, size_t nbytes) noexcept nogil
+# Do the wanted elements of an uncompressed chunk lie in half of it or less? Then from `start`, in `nbytes`.
+cdef bint lies_in_part(const Job* job, const Block* block, index_t* start, size_t* nbytes) noexcept nogil
 cdef int decode_old(Job* job, index_t task, const char* data, size_t nbytes, char* into) noexcept nogil
 cdef const char* compose_whole(Job* job, const Block* block, char* into, Status* status) noexcept nogil
 cdef bint is_empty(const Target* t, const char* chunk) noexcept nogil

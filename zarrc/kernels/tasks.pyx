@@ -128,6 +128,15 @@ cdef bint byte_span(const Layout* layout, size_t itemsize, index_t* start, size_
     return True
 
 
+cdef bint lies_in_part(const Job* job, const Block* block, index_t* start, size_t* nbytes) noexcept nogil:
+    cdef Layout layout
+    cdef Status status = OK
+    if job.target.stages.n or not lay_out(&job.transfer, block, &layout, scratch(), &status):
+        return False
+    byte_span(&layout, job.target.geometry.itemsize, start, nbytes)
+    return 2 * nbytes[0] <= job.target.geometry.nbytes
+
+
 cdef Status decode_wanted(
     const Target* t, const Transfer* m, const Block* block, const char* data, size_t nbytes,
     int* stage, int* code,
