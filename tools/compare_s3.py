@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -244,7 +245,7 @@ def compare(arguments: argparse.Namespace) -> None:
         del array
         workers = {}
         for engine, kind in ENGINES.items():
-            if pythons[kind]:
+            if pythons[kind] and re.search(arguments.only, engine):
                 workers[engine] = Worker(pythons[kind], engine, endpoint, "a.zarr")
                 stack.callback(workers[engine].close)
         for k in range(arguments.rounds + 1):
@@ -273,6 +274,7 @@ def main() -> None:
     parser.add_argument("--tensorstore", help="Python that has TensorStore")
     parser.add_argument("--server", choices=["moto", "nginx"], default="moto")
     parser.add_argument("--compressor", choices=["none", "zstd"], default="none")
+    parser.add_argument("--only", default="", help="pattern of the names of those that take part")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="where the server keeps its files")
     compare(parser.parse_args())
