@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -215,12 +216,19 @@ class TestWhatElseIsMoved:
         """Only the part of a chunk that holds what is wanted is asked for."""
         data = np.arange(4 * 1000 * 64, dtype="i4").reshape(4000, 64)
         z = zarrc.create_array(
-            STORES[kind](proxy, f"parts-{kind}"), shape=(5000, 64), chunks=(1000, 64), dtype="i4", compressors=None
+            STORES[kind](proxy, f"parts-{kind}"),
+            shape=(5000, 64),
+            chunks=(1000, 64),
+            dtype="i4",
+            compressors=None,
         )
         z[:4000] = data
         proxy.clear()
         np.testing.assert_array_equal(z[900:1010], data[900:1010])
-        assert sorted(request.split()[-1] for request in gets(proxy)) == ["bytes=0-2559", "bytes=230400-255999"]
+        assert sorted(request.split()[-1] for request in gets(proxy)) == [
+            "bytes=0-2559",
+            "bytes=230400-255999",
+        ]
         assert z[2500, 7] == data[2500, 7]
         np.testing.assert_array_equal(z[3:3000:600, 3:9], data[3:3000:600, 3:9])
         np.testing.assert_array_equal(z.oindex[[5, 2100, 2003], ::3], data[[5, 2100, 2003], ::3])
@@ -237,6 +245,29 @@ class TestWhatElseIsMoved:
         assert (z[1::3] == 7).all()
         z[1::3, :2] = 2
         assert (z[1::3, 2:] == 7).all()
+
+
+@pytest.mark.parametrize("shards", [None, (4, 64)])
+@pytest.mark.parametrize("kind", list(STORES))
+def test_writers_of_the_same_chunks(proxy, kind, shards):
+    """Each holds many locks and wants those of the others, some in the opposite order: all end, and nothing is lost."""
+    z = zarrc.create_array(
+        STORES[kind](proxy, f"writers-{kind}-{shards}"),
+        shape=(24, 64),
+        chunks=(1, 64),
+        shards=shards,
+        dtype="i4",
+    )
+
+    def write(column):
+        for value in (1, 2):
+            order = slice(None, None, -1) if column % 2 else slice(None)
+            z[order, column : column + 1] = value + column
+        return column
+
+    with zarrc.config.set({"async.concurrency": 8}), ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(write, range(4))) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(z[:, :4], np.broadcast_to(np.arange(2, 6), (24, 4)))
 
 
 @pytest.mark.parametrize("kind", list(STORES))
