@@ -752,6 +752,18 @@ def test_open_by_class():
         zarrc.Array.open(store)
 
 
+@pytest.mark.parametrize("options", [{}, {"zarr_format": 3, "compressors": zarrc.codecs.BloscCodec()}])
+def test_chunks_that_blosc_cannot_take(options):
+    store = {}
+    with pytest.warns(
+        UserWarning, match="Chunks of 2147483632 bytes cannot be written: Blosc takes 2147483631"
+    ):
+        zarrc.create(2**31 - 16, chunks=False, dtype="u1", store=store, **options)
+    z = zarrc.open_array(store)
+    assert (z.shape, z[7]) == ((2**31 - 16,), 0)
+    zarrc.create(2**31 - 17, chunks=False, dtype="u1", **options)
+
+
 class TestDescribedAlike:
     """What is described by the same words is described once; nothing of the one shows in the other."""
 

@@ -1,7 +1,8 @@
-"""Warnings to those who make arrays of format 3: of what others may not read, and of what will be slow."""
+"""Warnings to those who make arrays: of what cannot be written, of what others may not read, of what will be slow."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,25 @@ PREFIX = "numcodecs."
 _UNSPECIFIED = {"U": "fixed_length_utf32", "S": "null_terminated_bytes", "V": "raw_bytes"}
 
 
+_BLOSC = {"blosc", "numcodecs.blosc"}
+MOST_OF_BLOSC = 2**31 - 1 - 16  # bytes: the library counts in signed 32 bits, header included
+
 Caution = tuple[str, type[Warning]]
 
 
 def find_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:
-    """Return what to warn of: what has no specification in a new array of format 3, and shards read as a whole."""
-    return tuple(_found(metadata))
+    """Return what to warn of in a new array: what cannot be written, has no specification, or will be slow."""
+    return (*_too_large(metadata), *(_found(metadata) if metadata.zarr_format == 3 else ()))
+
+
+def _too_large(metadata: ArrayMetadata) -> Iterator[Caution]:
+    nbytes = math.prod(metadata.inner_chunk_shape) * metadata.dtype.itemsize
+    if nbytes > MOST_OF_BLOSC and _BLOSC & set(_codec_names(metadata.codecs)):
+        yield (
+            f"Chunks of {nbytes} bytes cannot be written: Blosc takes {MOST_OF_BLOSC} at most. Choose smaller "
+            "chunks or another compressor",
+            UserWarning,
+        )
 
 
 def find_codec_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:

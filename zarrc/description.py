@@ -84,7 +84,7 @@ def array_metadata(
     known = _described.get(described)  # type: ignore[arg-type]
     if known is None:
         metadata = _array_metadata(*words, coding, chunk_key_encoding, dimension_separator, store)
-        known = metadata, find_cautions(metadata) if zarr_format == 3 else ()
+        known = metadata, find_cautions(metadata)
         if described is not None:
             _remember(described, known)
     metadata, cautions = known

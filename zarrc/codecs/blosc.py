@@ -15,7 +15,6 @@ from .base import ChunkSpec, CodecDescriptor, integer, member
 if TYPE_CHECKING:
     from zarrc.kernels.codec import Codec
 
-MAX_NBYTES = 2**31 - 1 - 16  # the library counts in signed 32 bits, header included
 AUTOSHUFFLE = "autoshuffle"
 
 
@@ -85,11 +84,6 @@ class BloscCodec(CodecDescriptor):
         return replace(self, typesize=typesize, shuffle=automatic if self.shuffle is None else self.shuffle)
 
     def kernel(self, spec: ChunkSpec) -> Codec | None:
-        if spec.nbytes is not None and spec.nbytes > MAX_NBYTES:
-            raise ValueError(
-                f"codec 'blosc' takes chunks of {MAX_NBYTES} bytes at most, not of {spec.nbytes}: "
-                "choose smaller chunks or another compressor"
-            )
         from zarrc.kernels.blosc import Blosc
 
         full = self.evolve(spec)

@@ -15,7 +15,7 @@ from zarrc.errors import ChecksumError, CodecError
 
 _MESSAGES = {
     CORRUPT: "the data are corrupt or truncated",
-    TOO_LARGE: "more bytes than the metadata allow",
+    TOO_LARGE: "more bytes than the codec or the metadata allow",
     WRONG_SIZE: "another number of bytes than the metadata say",
     CHECKSUM: "stored and computed checksum differ",
     NO_MEMORY: "out of memory",
