@@ -374,14 +374,6 @@ def test_h5py_spelling():
         zarrc.create(10, shuffle=True)
 
 
-def test_chunks_over_the_limit_of_blosc_are_refused():
-    store = {}
-    with pytest.raises(ValueError, match="smaller chunks"):
-        zarrc.zeros(2**31, chunks=False, dtype="i1", store=store)
-    assert store == {}
-    assert zarrc.zeros(2**31, chunks=False, dtype="i1", compressor=None).nchunks == 1
-
-
 def test_objects_need_their_codec():
     with pytest.raises(ValueError, match="missing object_codec for object array"):
         zarrc.zeros(10, dtype=object)

@@ -45,8 +45,9 @@ class ABSStore(RemoteStore):
 
     Notes
     -----
-    The client tries requests again in its own way before they fail. Account keys are not put into
-    pickles, and nor is a client of yours: only stores of public containers can be pickled.
+    The client tries requests again in its own way before they fail. Account keys that are given to the store
+    are not put into pickles: it cannot be pickled then. A client of yours is pickled as it pickles itself, which
+    with most credentials shows them.
 
     Examples
     --------
@@ -108,10 +109,11 @@ class ABSStore(RemoteStore):
         return ContainerClient(account_url, self._settings["container"], **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._given is not None:
-            raise TypeError("an ABSStore with a client of yours cannot be pickled: give its settings instead")
         if self._has_credentials():
-            raise TypeError("an ABSStore with a credential is not pickled, as the pickle would show it")
+            raise TypeError(
+                "an ABSStore with a credential is not pickled, as the pickle would show it; one with a client= "
+                "of yours is, as that client pickles itself"
+            )
         names = ("_prefix", "_settings", "_given", "_dimension_separator", "read_only")
         return {name: getattr(self, name) for name in names}
 
