@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import stat
+import sys
 from contextlib import suppress
 
 import dbm_kinds
@@ -221,6 +222,10 @@ class TestFailures:
     @pytest.mark.parametrize("name", ["gnu", "ndbm", "berkeleydb-btree", "berkeleydb-hash"])
     def test_truncated(self, tmp_path, name):
         opener = dbm_kinds.opener(name)
+        if name == "ndbm" and sys.modules["_dbm"].library == "GNU gdbm":
+            pytest.skip(
+                "Python's dbm.ndbm does not ask GNU's whether a read failed: it says that there is no key"
+            )
         with DBMStore(tmp_path / "x.db", open=opener) as store:
             store.setitems({f"{i}": os.urandom(10_000) for i in range(100)})
         (path,) = tmp_path.glob("x.db*")
