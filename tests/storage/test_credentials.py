@@ -178,7 +178,9 @@ def check(*texts):
 def own_part(store):
     """What zarrc itself puts into a pickle of a store."""
     inner = next((vars(store)[name] for name in ("_inner", "_store") if name in vars(store)), store)
-    return {name: value for name, value in inner.__getstate__().items() if name not in ("fs", "store", "_given")}
+    return {
+        name: value for name, value in inner.__getstate__().items() if name not in ("fs", "store", "_given")
+    }
 
 
 def asking(store):
