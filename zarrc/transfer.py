@@ -131,10 +131,18 @@ def make_pipeline(
     return pipeline
 
 
+_checked: tuple[Any, ...] = (None,) * 5  # what was found to work last: the next array is often like it
+
+
 def check_codecs(meta: ArrayMetadata, allow_pickle: bool) -> None:
     """Raise MetadataError or ValueError where the codecs of an array cannot work on its chunks."""
-    stored = seen_through(meta) or meta
-    compile_codecs(stored, fill_item(stored), allow_pickle)
+    global _checked
+    allow_pickle = bool(allow_pickle or config.get("allow_pickle"))
+    said = (meta.codecs, meta.chunk_shape, meta.dtype, meta.fill_value, allow_pickle)
+    if not all(map(operator.is_, said, _checked)):
+        stored = seen_through(meta) or meta
+        compile_codecs(stored, fill_item(stored), allow_pickle)
+        _checked = said
 
 
 def _streaming_pipeline() -> type[Pipeline]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import marshal
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from zarrc.config import config
@@ -88,47 +90,55 @@ class Layouts:
 
     Parameters
     ----------
+    encode : callable
+        Returns the content of the document of an array.
     names : tuple of str
-        Of those members, in the order in which they are written.
+        Of those members, fields of the model, in the order in which they are written.
     indent : int
     sort_keys : bool
         As `documents.dump` takes them.
     """
 
-    def __init__(self, names: tuple[str, ...], indent: int, sort_keys: bool = False) -> None:
+    def __init__(
+        self,
+        encode: Callable[[ArrayMetadata], dict[str, Any]],
+        names: tuple[str, ...],
+        indent: int,
+        sort_keys: bool = False,
+    ) -> None:
+        self._encode = encode
         self._names = names
         self._indent = indent
         self._sort_keys = sort_keys
         self._marks = {name: f"\0{name}" for name in names}
-        self._known: dict[tuple[bytes, bool], list[str]] = {}
+        self._known: tuple[tuple[bool, list[Any], list[str]], ...] = ()
 
-    def dump(self, content: dict[str, Any]) -> bytes:
-        """Return a content that has these members as `documents.dump` does."""
+    def dump(self, meta: ArrayMetadata) -> bytes:
+        """Return the document of an array, as `documents.dump` lays it out."""
         strict = bool(config.get("json_strict", False))
-        marked = content | self._marks
-        key = content_key(marked)
-        if key is None:
-            return dump(content, self._indent, self._sort_keys)
-        texts = self._known.get((key, strict))
-        if texts is None:
-            texts = self._around_marks(dump(marked, self._indent, self._sort_keys).decode())
-            if len(self._known) >= _MOST_CONTENTS:
-                self._known.clear()
-            self._known[key, strict] = texts
+        texts = self._texts(meta, strict)
         if len(texts) != len(self._names) + 1:
-            return dump(content, self._indent, self._sort_keys)
+            return dump(self._encode(meta), self._indent, self._sort_keys)
         parts = [texts[0]]
         for name, after in zip(self._names, texts[1:], strict=True):
-            parts += lay_out(content[name], self._indent, strict, self._sort_keys), after
+            parts += lay_out(vars(meta)[name], self._indent, strict, self._sort_keys), after
         return "".join(parts).encode("ascii")
 
-    def _around_marks(self, text: str) -> list[str]:
-        """Return what is before, between and after the marks; more parts where the content has one by itself."""
+    def _texts(self, meta: ArrayMetadata, strict: bool) -> list[str]:
+        """Return what is before, between and after the members; more parts where the content has a mark by itself."""
+        fields = [value for name, value in vars(meta).items() if name not in _VARYING]
+        for known_strict, known_fields, texts in self._known:
+            if known_strict == strict and all(map(operator.is_, fields, known_fields)):
+                return texts
+        text = dump(self._encode(meta) | self._marks, self._indent, self._sort_keys).decode()
         for mark in self._marks.values():
             text = text.replace(json.dumps(mark), _CUT)
-        return text.split(_CUT)
+        texts = text.split(_CUT)
+        self._known = ((strict, fields, texts), *self._known[: _MOST_TEMPLATES - 1])
+        return texts
 
 
+_VARYING = frozenset(("shape", "attributes"))
 _CUT = "\0"  # which no document has
 
 

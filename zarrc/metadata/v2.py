@@ -30,7 +30,6 @@ PREFIX = "numcodecs."
 INDENT = 4
 
 _contents = Contents()  # what was decoded before
-_layouts = Layouts(("shape",), INDENT, sort_keys=True)
 
 
 def decode_array(document: bytes | str | Mapping, attributes: dict | None = None) -> ArrayMetadata:
@@ -86,6 +85,10 @@ def encode_array(meta: ArrayMetadata) -> bytes:
     MetadataError
         Format 2 cannot say it.
     """
+    return _layouts.dump(meta)
+
+
+def _encode_array(meta: ArrayMetadata) -> dict:
     filters, compressor = filters_and_compressor(meta)
     content = meta.extra | {
         "zarr_format": 2,
@@ -100,7 +103,10 @@ def encode_array(meta: ArrayMetadata) -> bytes:
     separator = _separator(meta.chunk_key_encoding)
     if separator == "/" or "dimension_separator" in meta.extra:
         content["dimension_separator"] = separator
-    return _layouts.dump(content)
+    return content
+
+
+_layouts = Layouts(_encode_array, ("shape",), INDENT, sort_keys=True)
 
 
 def decode_group(document: bytes | str | Mapping, attributes: dict | None = None) -> GroupMetadata:

@@ -31,7 +31,6 @@ ARRAY_KEYS = (
 
 # what was decoded before: stored texts, and contents of consolidated metadata
 _templates = Templates()
-_layouts = Layouts(("shape", "attributes"), indent=2)
 _contents = Contents()
 
 # elements of these kinds have a byte order; those of other kinds none, or one that codecs may leave unsaid
@@ -96,8 +95,7 @@ def encode(meta: ArrayMetadata | GroupMetadata) -> bytes:
     MetadataError
         Format 3 cannot say it.
     """
-    content = encode_document(meta)
-    return _layouts.dump(content) if isinstance(meta, ArrayMetadata) else dump_document(content)
+    return _layouts.dump(meta) if isinstance(meta, ArrayMetadata) else dump_document(_encode_group(meta))
 
 
 def encode_document(meta: ArrayMetadata | GroupMetadata) -> dict:
@@ -212,6 +210,9 @@ def _encode_array(meta: ArrayMetadata) -> dict:
     if meta.axis_names is not None:
         content["dimension_names"] = list(meta.axis_names)
     return content | {"zarr_format": 3, "node_type": "array", "storage_transformers": []} | meta.extra
+
+
+_layouts = Layouts(_encode_array, ("shape", "attributes"), indent=2)
 
 
 def own_spelling(data_type: str | dict, dtype: Any) -> str | dict | None:
