@@ -20,7 +20,6 @@ _UNSPECIFIED = {"U": "fixed_length_utf32", "S": "null_terminated_bytes", "V": "r
 
 
 _BLOSC = {"blosc", "numcodecs.blosc"}
-MOST_OF_BLOSC = 2**31 - 1 - 16  # bytes: the library counts in signed 32 bits, header included
 
 Caution = tuple[str, type[Warning]]
 
@@ -32,9 +31,13 @@ def find_cautions(metadata: ArrayMetadata) -> tuple[Caution, ...]:
 
 def _too_large(metadata: ArrayMetadata) -> Iterator[Caution]:
     nbytes = math.prod(metadata.inner_chunk_shape) * metadata.dtype.itemsize
-    if nbytes > MOST_OF_BLOSC and _BLOSC & set(_codec_names(metadata.codecs)):
+    if not _BLOSC & set(_codec_names(metadata.codecs)):
+        return
+    from .kernels.blosc import MAX_NBYTES
+
+    if nbytes > MAX_NBYTES:
         yield (
-            f"Chunks of {nbytes} bytes cannot be written: Blosc takes {MOST_OF_BLOSC} at most. Choose smaller "
+            f"Chunks of {nbytes} bytes cannot be written: Blosc takes {MAX_NBYTES} at most. Choose smaller "
             "chunks or another compressor",
             UserWarning,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zarrc.errors import StoreError, StorePermissionError
@@ -11,7 +11,7 @@ from zarrc.storage.base import (
     is_key,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.remote import (
     SECONDS,
@@ -20,7 +20,6 @@ from zarrc.storage.remote import (
     batched,
     concurrency,
     hidden,
-    partial_failure,
     secrets_in,
 )
 from zarrc.storage.requests import Messages, Question
@@ -167,9 +166,8 @@ class MongoDBStore(RemoteStore):
 
     # many
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         keys = list(keys)
         for key in keys:
             check_key(key)
@@ -215,10 +213,8 @@ class MongoDBStore(RemoteStore):
         values = {document[_KEY]: bytes(document[_VALUE]) for document in found}
         return [values.get(key) for key in keys]
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         for key in values:
             check_key(key)
         rows = [(key, _document(key, normalize_value(value))) for key, value in values.items()]
@@ -244,10 +240,8 @@ class MongoDBStore(RemoteStore):
             }
         return {}
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         self.check_writeable()
         rows = [(key, None) for key in keys if is_key(key)]
         self._in_batches("deleted", batched(rows, 1000), self._delete_many)
@@ -255,24 +249,6 @@ class MongoDBStore(RemoteStore):
     def _delete_many(self, rows: Sequence[tuple[str, None]]) -> dict[str, Exception]:
         self.collection.delete_many({_KEY: {"$in": [key for key, _ in rows]}})
         return {}
-
-    def _in_batches(
-        self, done_is: str, batches: Iterable[Sequence[Any]], act: Callable[..., dict[str, Exception]]
-    ) -> None:
-        """Do something with many keys, a message for each batch."""
-        done: list[str] = []
-        failures: dict[str, Exception] = {}
-        for batch in batches:
-            keys = [row[0] for row in batch]
-            try:
-                failed = self._ask(keys[0], act, batch)
-            except OSError as error:
-                failures.update(dict.fromkeys(keys, error))
-                continue
-            failures.update({key: self._explained(error, key) for key, error in failed.items()})
-            done += [key for key in keys if key not in failed]
-        if failures:
-            raise partial_failure(self.url, done_is, done, failures)
 
     # structure
 
@@ -288,21 +264,8 @@ class MongoDBStore(RemoteStore):
         for document in self.collection.aggregate([{"$match": condition}, {"$project": size}]):
             yield document[_KEY], document["nbytes"]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ask("", self._keys, ""))
-
-    def __len__(self) -> int:
-        return len(self._ask("", self._keys, ""))
-
-    def listdir(self, path: str = "") -> list[str]:
-        path = normalize_storage_path(path)
-        start = len(path) + 1 if path else 0
-        return sorted({key[start:].partition("/")[0] for key in self._ask(path, self._keys, path)})
-
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
-        if not own_mapping(self):
-            super().rmdir(path)
-            return
         self.check_writeable()
         path = normalize_storage_path(path)
         self._ask(path, self.collection.delete_many, _under(path))

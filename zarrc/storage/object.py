@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from zarrc.storage.base import (
     is_key,
     normalize_storage_path,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.remote import (
     RemoteStore,
@@ -233,10 +233,8 @@ class ObjectStore(RemoteStore):
 
     # many
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         self.check_writeable()
         import obstore
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 from zarrc.storage.base import (
@@ -12,7 +13,7 @@ from zarrc.storage.base import (
     is_key,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.remote import (
     RemoteStore,
@@ -20,7 +21,6 @@ from zarrc.storage.remote import (
     batched,
     concurrency,
     hidden,
-    partial_failure,
     secrets_in,
 )
 from zarrc.storage.requests import Messages, Question
@@ -172,11 +172,10 @@ class RedisStore(RemoteStore):
                     parts[i] = b"" if is_there else None
         return parts
 
+    @unless_overridden
     def get_partials(
         self, ranges: Sequence[Range], versions: MutableMapping[str, str] | None = None
     ) -> list[bytes | None]:
-        if not own_mapping(self):
-            return super().get_partials(ranges)
         for key, _, _ in ranges:
             check_key(key)
         n = at_once([key for key, _, _ in ranges])
@@ -185,9 +184,8 @@ class RedisStore(RemoteStore):
     def _some_parts(self, ranges: Sequence[Range]) -> list[bytes | None]:
         return self._ask(ranges[0][0], self._parts, ranges)
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         keys = list(keys)
         values = self.get_partials([(key, 0, None) for key in keys])
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
@@ -204,47 +202,30 @@ class RedisStore(RemoteStore):
             return self._batch([question.args for question in questions], _delete)
         return self._parts([(key, start, nbytes) for key, start, nbytes, _ in (q.args for q in questions)])
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         for key in values:
             check_key(key)
         rows = [(key, normalize_value(value)) for key, value in values.items()]
         self.check_writeable()
-        self._in_batches("written", rows, _set)
+        self._in_batches("written", batched(rows, concurrency()), partial(self._failed, _set))
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         self.check_writeable()
         rows = [(key,) for key in keys if is_key(key)]
-        self._in_batches("deleted", rows, _delete)
-
-    def _in_batches(self, done_is: str, rows: Sequence[Any], act: Callable[..., Any]) -> None:
-        """Do something with many keys, a message for each batch."""
-        done: list[str] = []
-        failures: dict[str, Exception] = {}
-        for batch in batched(rows, concurrency()):
-            try:
-                answers = self._ask(batch[0][0], self._batch, batch, act)
-            except OSError as error:
-                failures.update((row[0], error) for row in batch)
-                continue
-            for row, answer in zip(batch, answers, strict=True):
-                if isinstance(answer, Exception):
-                    failures[row[0]] = self._explained(answer, row[0])
-                else:
-                    done.append(row[0])
-        if failures:
-            raise partial_failure(self.url, done_is, done, failures)
+        self._in_batches("deleted", batched(rows, concurrency()), partial(self._failed, _delete))
 
     def _batch(self, rows: Sequence[Any], act: Callable[..., Any]) -> list[Any]:
         with self.client.pipeline(transaction=False) as pipeline:
             for key, *value in rows:
                 act(pipeline, self._key(key), *value)
             return pipeline.execute(raise_on_error=False)
+
+    def _failed(self, act: Callable[..., Any], rows: Sequence[Any]) -> dict[str, Exception]:
+        """Do something with many keys in one message; what went wrong with which."""
+        answers = zip(rows, self._batch(rows, act), strict=True)
+        return {row[0]: answer for row, answer in answers if isinstance(answer, Exception)}
 
     # structure
 
@@ -264,36 +245,18 @@ class RedisStore(RemoteStore):
                 sizes += pipeline.execute()
         return list(zip(keys, sizes, strict=True))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ask("", self._keys, ""))
-
-    def __len__(self) -> int:
-        return len(self._ask("", self._keys, ""))
-
-    def listdir(self, path: str = "") -> list[str]:
-        path = normalize_storage_path(path)
-        start = len(path) + 1 if path else 0
-        return sorted({key[start:].partition("/")[0] for key in self._ask(path, self._keys, path)})
-
-    def rmdir(self, path: str = "") -> None:
-        self.check_writeable()
-        path = normalize_storage_path(path)
-        self.delitems(self._ask(path, self._keys, path))
-
+    @unless_overridden
     def rename(self, src_path: str, dst_path: str) -> None:
         """Rename the keys under ``src_path``, in the database and at one moment."""
         self.check_writeable()
-        if not own_mapping(self):
-            super().rename(src_path, dst_path)
-            return
         src_path, dst_path = normalize_storage_path(src_path), normalize_storage_path(dst_path)
         check_rename(src_path, dst_path)
         if src_path == dst_path:
             return
-        moving = self._ask(src_path, self._keys, src_path) + ([src_path] if src_path in self else [])
+        moving = self._keys_under(src_path) + ([src_path] if src_path in self else [])
         if not moving:
             raise KeyError(src_path)
-        if dst_path in self or self._ask(dst_path, self._keys, dst_path):
+        if dst_path in self or self._keys_under(dst_path):
             raise FileExistsError(f"cannot rename {src_path!r}: there is something at {dst_path!r}")
         self._ask(src_path, self._rename_all, moving, src_path, dst_path)
 

@@ -27,7 +27,7 @@ from zarrc.storage.base import (
     is_key,
     normalize_storage_path,
     normalize_value,
-    own_mapping,
+    unless_overridden,
 )
 from zarrc.storage.requests import Requests
 
@@ -89,6 +89,10 @@ class RemoteStore(Store):
         """All keys under a path and their sizes."""
         raise NotImplementedError
 
+    def _keys(self, path: str) -> list[str]:
+        """All keys under a path; to be defined where they are found with less than their sizes take."""
+        return [key for key, _ in self._list(path)]
+
     def _submit(self, act: Callable[..., Any], *args: Any) -> Future:
         """Begin a request."""
         return executor().submit(act, *args)
@@ -145,10 +149,14 @@ class RemoteStore(Store):
         return len(self._get(key))
 
     def __iter__(self) -> Iterator[str]:
-        return iter([key for key, _ in self._listed("")])
+        return iter(self._keys_under(""))
 
     def __len__(self) -> int:
-        return len(self._listed(""))
+        return len(self._keys_under(""))
+
+    def _keys_under(self, path: str) -> list[str]:
+        path = normalize_storage_path(path)
+        return self._ask(path, self._keys, path)
 
     def _listed(self, path: str) -> list[tuple[str, int]]:
         path = normalize_storage_path(path)
@@ -156,17 +164,15 @@ class RemoteStore(Store):
 
     # ranges and bulk
 
+    @unless_overridden
     def get_partial(self, key: str, start: int, nbytes: int | None = None) -> bytes:
-        if not own_mapping(self):
-            return super().get_partial(key, start, nbytes)
         check_key(key)
         return self._ask(key, self._get, key, start, nbytes)
 
+    @unless_overridden
     def get_partials(
         self, ranges: Sequence[Range], versions: MutableMapping[str, str] | None = None
     ) -> list[bytes | None]:
-        if not own_mapping(self):
-            return super().get_partials(ranges)
         for key, _, _ in ranges:
             check_key(key)
         parts: list[bytes | None] = []
@@ -184,9 +190,8 @@ class RemoteStore(Store):
             _merge_versions(versions, found, parts)
         return parts
 
+    @unless_overridden
     def getitems(self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-        if not own_mapping(self):
-            return super().getitems(keys, contexts=contexts)
         keys = list(keys)
         for key in keys:
             check_key(key)
@@ -200,6 +205,7 @@ class RemoteStore(Store):
         """What a transfer asks for values, and stores them, many at a time."""
         return Requests(self, concurrency())
 
+    @unless_overridden
     def setitems(self, values: Mapping[str, Any]) -> None:
         """Set several keys, many at a time.
 
@@ -208,9 +214,6 @@ class RemoteStore(Store):
         PartialWriteError
             Some were stored and others were not.
         """
-        if not own_mapping(self):
-            super().setitems(values)
-            return
         for key in values:
             check_key(key)
         rows = [(key, normalize_value(value)) for key, value in values.items()]
@@ -220,6 +223,7 @@ class RemoteStore(Store):
             return
         self._all_of("written", self._put, rows)
 
+    @unless_overridden
     def delitems(self, keys: Iterable[str]) -> None:
         """Delete those of ``keys`` that are there, many at a time.
 
@@ -228,9 +232,6 @@ class RemoteStore(Store):
         PartialWriteError
             Some were deleted and others were not.
         """
-        if not own_mapping(self):
-            super().delitems(keys)
-            return
         self.check_writeable()
         self._all_of("deleted", self._discard, [(key,) for key in keys if is_key(key)])
 
@@ -262,34 +263,51 @@ class RemoteStore(Store):
         if failures:
             raise partial_failure(self.url, done_is, done, failures)
 
+    def _in_batches(
+        self, done_is: str, batches: Iterable[Sequence[Any]], act: Callable[..., dict[str, Exception]]
+    ) -> None:
+        """Do something with many keys, a message for each batch of rows, whose first items they are.
+
+        `act` returns what went wrong with which. All batches are tried whatever fails.
+        """
+        done: list[str] = []
+        failures: dict[str, Exception] = {}
+        for batch in batches:
+            keys = [row[0] for row in batch]
+            try:
+                failed = self._ask(keys[0], act, batch)
+            except OSError as error:
+                failures.update(dict.fromkeys(keys, error))
+                continue
+            failures.update({key: self._explained(error, key) for key, error in failed.items()})
+            done += [key for key in keys if key not in failed]
+        if failures:
+            raise partial_failure(self.url, done_is, done, failures)
+
     # structure
 
     def listdir(self, path: str = "") -> list[str]:
         path = normalize_storage_path(path)
         start = len(path) + 1 if path else 0
-        return sorted({key[start:].partition("/")[0] for key, _ in self._listed(path)})
+        return sorted({key[start:].partition("/")[0] for key in self._keys_under(path)})
 
+    @unless_overridden
     def rmdir(self, path: str = "") -> None:
-        if not own_mapping(self):
-            super().rmdir(path)
-            return
         self.check_writeable()
-        self.delitems([key for key, _ in self._listed(path)])
+        self.delitems(self._keys_under(path))
 
+    @unless_overridden
     def rename(self, src_path: str, dst_path: str) -> None:
         """Copy the keys and delete the old ones; not at one moment."""
         self.check_writeable()
-        if not own_mapping(self):
-            super().rename(src_path, dst_path)
-            return
         src_path, dst_path = normalize_storage_path(src_path), normalize_storage_path(dst_path)
         check_rename(src_path, dst_path)
         if src_path == dst_path:
             return
-        moving = [key for key, _ in self._listed(src_path)] + ([src_path] if src_path in self else [])
+        moving = self._keys_under(src_path) + ([src_path] if src_path in self else [])
         if not moving:
             raise KeyError(src_path)
-        if dst_path in self or self._listed(dst_path):
+        if dst_path in self or self._keys_under(dst_path):
             raise FileExistsError(f"cannot rename {src_path!r}: there is something at {dst_path!r}")
         for batch in batched(moving, concurrency()):
             self.setitems({dst_path + k[len(src_path) :]: v for k, v in self.getitems(batch).items()})
