@@ -358,7 +358,9 @@ class Selecting(Located):
             transfer.write_blocks(pipeline, plan, value, partial(self._settled, shape), locks)
         elif locks is not None:
             transfer.write_locked(pipeline, plan, value, partial(self._settled, shape), locks)
-        elif shape is None or not plan.covers_edge(pipeline.chunks_per_key):
+        elif shape is None or not plan.covers_edge(
+            pipeline.chunks_per_key
+        ):  # a context takes time in small writes
             transfer.write(pipeline, plan, value)
         else:
             with self._settled(shape, plan):

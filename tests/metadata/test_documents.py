@@ -308,6 +308,13 @@ def test_documents_of_arrays_that_are_alike(names):
             assert v3.encode(meta) == json.dumps(v3.encode_document(meta), indent=2).encode()
 
 
+def test_strictness_is_that_of_the_moment():
+    meta = v3.decode({**ZARR_JSON, "more": {"must_understand": False, "n": float("nan")}})
+    assert b'"n": NaN' in v3.encode(meta)
+    with config.set({"json_strict": True}), pytest.raises(ValueError, match="JSON"):
+        v3.encode(meta)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
